@@ -1,0 +1,1 @@
+"""Hydra groups from which a run is composed; shipped as `thesisbench.conf`."""

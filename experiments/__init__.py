@@ -1,0 +1,1 @@
+"""Specifications and accepted results, one folder a chapter; shipped as `thesisbench.experiments`."""

@@ -1,0 +1,1 @@
+"""Data sets, stand-ins and the deterministic loading of both."""

@@ -1,0 +1,172 @@
+"""The identity of a run: a digest of what changes its result, and of nothing else.
+
+An id is the sha256 of canonical JSON of the science subtree of the resolved configuration, the ids
+of the runs it needs, the recipe's revision and an id version. `_target_` paths stay out, so a class
+may be renamed; arguments equal to their default stay out, so one may be added; a drop-in that is
+absent (option "none") stays out, so a group may be added.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+from thesisbench.schema import RunConfig, Schedule
+from thesisbench.store.files import canonical_json
+
+ID_VERSION = 1
+ID_LENGTH = 16
+SCIENCE = (
+    *("kind", "seed", "split", "precision", "memory_format", "dataset", "backbone", "variants"),
+    *(
+        "task",
+        "optimizer",
+        "scheduler",
+        "schedule",
+        "evaluation",
+        "compute",
+        "callbacks",
+        "trainer",
+    ),
+)
+FIT_IGNORES = ("evaluation",)
+NOT_SCIENCE_GROUPS = ("experiment", "logger", "launcher", "debug", "trainer")
+NOT_SCIENCE_TRAINER = frozenset(
+    [
+        "accelerator",
+        "devices",
+        "num_nodes",
+        "strategy",
+        "enable_progress_bar",
+        "enable_model_summary",
+        "enable_checkpointing",
+        "profiler",
+        "log_every_n_steps",
+        "num_workers",
+        "compile",
+    ]
+)
+ABSENT = ("none", "None", "null")
+_MARKS = ("_target_", "_partial_", "_recursive_", "_convert_")
+
+
+def science(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]:
+    """The part of a resolved configuration that changes the result.
+
+    Args:
+        config: resolved configuration as plain data.
+        choices: group -> option it was composed from.
+    """
+    ignored = FIT_IGNORES if config.get("kind") == "fit" else ()
+    values = {k: config[k] for k in SCIENCE if k in config and k not in ignored}
+    values["trainer"] = {
+        k: v for k, v in (values.get("trainer") or {}).items() if k not in NOT_SCIENCE_TRAINER
+    }
+    values["schedule"] = _without(values.get("schedule") or {}, _field_defaults(Schedule))
+    values = _without(values, _field_defaults(RunConfig), keep=("kind", "seed"))
+    made_by = {
+        group: option
+        for group, option in choices.items()
+        if group.split("/")[0] not in (*NOT_SCIENCE_GROUPS, *ignored) and option not in ABSENT
+    }
+    return {"choices": made_by, "values": _prune(values) or {}}
+
+
+def run_id(
+    config: Mapping[str, Any],
+    choices: Mapping[str, str],
+    needs: Mapping[str, Sequence[str]],
+    *,
+    with_revision: bool = True,
+) -> str:
+    """Id of a run (hex); without the revision it is its lineage, which a bug fix does not change."""
+    subject: dict[str, Any] = {
+        "id_version": ID_VERSION,
+        "needs": {name: list(ids) for name, ids in needs.items()},
+        **science(config, choices),
+    }
+    if with_revision:
+        subject["revision"] = config.get("revision", 1)
+    return hashlib.sha256(canonical_json(subject).encode()).hexdigest()[:ID_LENGTH]
+
+
+def target_defaults(target: str) -> dict[str, Any]:
+    """Defaults of the arguments of an instantiation target that are plain data.
+
+    The shipped targets' are kept in a file (a test compares it with the code), so that planning
+    imports no torch; any other target is imported and inspected.
+    """
+    known = _kept_defaults()
+    return known[target] if target in known else inspect_defaults(target)
+
+
+@lru_cache(maxsize=512)
+def inspect_defaults(target: str) -> dict[str, Any]:
+    """Defaults read off the code of a target."""
+    module, _, name = target.rpartition(".")
+    try:
+        parameters = inspect.signature(getattr(importlib.import_module(module), name)).parameters
+    except (ImportError, AttributeError, ValueError, TypeError):
+        return {}
+    return {
+        p.name: p.default
+        for p in parameters.values()
+        if p.default is not p.empty and _is_plain(p.default)
+    }
+
+
+@lru_cache(maxsize=1)
+def _kept_defaults() -> dict[str, dict[str, Any]]:
+    text = (files("thesisbench") / "target_defaults.json").read_text(encoding="utf-8")
+    kept: dict[str, dict[str, Any]] = json.loads(text)
+    return kept
+
+
+def _prune(node: Any) -> Any:
+    """Drops targets, their defaults, nulls and empty nodes; None when nothing is left."""
+    if isinstance(node, Mapping):
+        if isinstance(node.get("_target_"), str):
+            node = _without(node, target_defaults(node["_target_"]))
+        pruned = {str(k): _prune(v) for k, v in node.items() if k not in _MARKS}
+        return {k: v for k, v in pruned.items() if v is not None} or None
+    if isinstance(node, list | tuple):
+        return [_prune(v) for v in node]
+    return node
+
+
+def _without(
+    node: Mapping[str, Any], defaults: Mapping[str, Any], keep: Sequence[str] = ()
+) -> dict[str, Any]:
+    def is_default(key: str, value: Any) -> bool:
+        return key in defaults and key not in keep and _same(value, defaults[key])
+
+    return {str(k): v for k, v in node.items() if not is_default(k, v)}
+
+
+def _same(a: Any, b: Any) -> bool:
+    try:
+        return canonical_json(a) == canonical_json(b)
+    except (TypeError, ValueError):
+        return False
+
+
+def _field_defaults(kind: type[Any]) -> dict[str, Any]:
+    plain = {
+        f.name: f.default for f in dataclasses.fields(kind) if f.default is not dataclasses.MISSING
+    }
+    return {k: v for k, v in plain.items() if _is_plain(v) and v != "???"}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(_is_plain(v) for v in value)
+    if isinstance(value, dict):
+        return all(isinstance(k, str) and _is_plain(v) for k, v in value.items())
+    return value is None or isinstance(value, bool | int | float | str)

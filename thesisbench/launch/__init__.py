@@ -1,0 +1,1 @@
+"""Launchers: each only starts the execution of a run folder."""

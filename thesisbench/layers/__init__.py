@@ -1,0 +1,1 @@
+"""Drop-in layers and the rewriting of networks with them."""

@@ -1,0 +1,1 @@
+"""What is new in a chapter, and nothing else; one folder a chapter."""

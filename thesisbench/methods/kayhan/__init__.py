@@ -1,0 +1,1 @@
+"""Methods of Kayhan, Locality in Space and Time (2022)."""

@@ -1,0 +1,1 @@
+"""Chapter 3: the use of context by detectors."""

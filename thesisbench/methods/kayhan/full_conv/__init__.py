@@ -1,0 +1,1 @@
+"""Chapter 2: border handling and absolute position (F-Conv)."""

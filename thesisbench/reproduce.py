@@ -1,0 +1,139 @@
+"""The command that regenerates tables: plan, run what is missing, collect, judge, render."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from thesisbench.errors import UserError
+from thesisbench.execute import (
+    Rerun,
+    Work,
+    discard,
+    execute,
+    make_launcher,
+    sort_out,
+    write_folders,
+)
+from thesisbench.loggers.sweep import Mirror
+from thesisbench.progress import Display
+from thesisbench.store.files import write_text
+from thesisbench.tables.session import Session
+
+FINE, FAILED, BAD_INPUT, CLAIM_FAILS, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+@dataclass
+class Request:
+    """What the user asked for.
+
+    Attributes:
+        session: tables, scale, overrides and seeds. infrastructure: the `launcher` and `logger` nodes.
+        rerun: words of --rerun. strict: a failing claim is an error. out: folder of the reports.
+    """
+
+    session: Session
+    infrastructure: Mapping[str, Any]
+    rerun: tuple[str, ...] = ()
+    strict: bool = False
+    out: Path = Path("reports")
+    written: list[Path] = field(default_factory=list)
+
+
+def reproduce(request: Request, console: Console) -> int:
+    """Executes what is missing and returns the exit code.
+
+    Raises:
+        UserError: bad input; nothing was run then.
+        KeyboardInterrupt: the user stopped it; everything can be resumed.
+    """
+    session = request.session
+    runs = session.plan.runs
+    rerun = Rerun.of(request.rerun, runs)
+    work = sort_out(runs.values(), session.states, rerun)
+    _announce(session, work, console)
+    outcome: dict[str, str] = {}
+    if work.jobs:
+        outcome = _run(request, work, rerun, console)
+    session.refresh()
+    for table in session.tables:
+        request.written += write_reports(session, table, request.out)
+    return _exit_code(request, work, outcome, console)
+
+
+def _run(request: Request, work: Work, rerun: Rerun, console: Console) -> dict[str, str]:
+    session, runs = request.session, request.session.plan.runs
+    wanted = [job.id for job in work.jobs]
+    launcher = make_launcher(
+        request.infrastructure.get("launcher") or {}, [runs[i] for i in wanted]
+    )
+    finished = [i for i in wanted if session.states[i] in ("done", "diverged")]
+    discard(session.store, [i for i in wanted if i in rerun.ids] + finished)
+    write_folders(session.store, runs.values(), wanted, overridden=bool(session.overrides))
+    mirror = Mirror.start(
+        [runs[i] for i in wanted],
+        session.store.root,
+        dict(request.infrastructure.get("logger") or {}),
+        lambda line: console.print(line, markup=False, highlight=False),
+    )
+    try:
+        with Display(console, session.store, runs, len(wanted)) as display:
+            return execute(session.store, launcher, work, display.on_event, display.on_tick)
+    finally:
+        if mirror is not None:
+            mirror.close()
+
+
+def write_reports(session: Session, table: str, out: Path) -> list[Path]:
+    """Writes the Markdown and JSON report of a table."""
+    from thesisbench.store.files import format_json
+    from thesisbench.tables.render.as_json import table_json
+    from thesisbench.tables.render.markdown import render_markdown
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"reports cannot be written to {out}: {error.strerror}; give --out DIR"
+        ) from None
+    stem = f"{table}.{session.scale}"
+    texts = {
+        out / f"{stem}.md": render_markdown(session, table),
+        out / f"{stem}.json": format_json(table_json(session, table)),
+    }
+    for path, text in texts.items():
+        write_text(path, text)
+    return list(texts)
+
+
+def _announce(session: Session, work: Work, console: Console) -> None:
+    done, todo, held = len(work.done), len(work.jobs), len(work.held)
+    console.print(
+        f"{', '.join(session.tables)} at scale {session.scale}: {done} runs done, {todo} to do"
+        + (f", {held} held back" if held else ""),
+        highlight=False,
+    )
+    for why in dict.fromkeys(work.held.values()):
+        count = sum(w == why for w in work.held.values())
+        console.print(f"  {count} held back: {why}", markup=False, highlight=False)
+
+
+def _exit_code(request: Request, work: Work, outcome: dict[str, str], console: Console) -> int:
+    session = request.session
+    for problem in session.store.problems:
+        console.print(problem, markup=False, highlight=False)
+    lost = [i for i, word in outcome.items() if word in ("failed", "interrupted", "blocked")]
+    failed = [i for i, why in work.held.items() if why.startswith(("failed", "needs"))]
+    if lost:
+        log = session.store.folder(lost[0]).log_file
+        again = f"thesisbench reproduce {' '.join(session.tables)} --scale {session.scale}"
+        text = f"{len(lost)} runs did not finish; the first one's log: {log}; again: {again} --rerun failed"
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+    if lost or failed or session.store.problems:
+        return FAILED
+    fails = any(v.result == "fails" for verdicts in session.claims.values() for v in verdicts)
+    return CLAIM_FAILS if request.strict and fails else FINE

@@ -1,0 +1,135 @@
+"""What the words of a command line select: tables, and overrides that do or do not change runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from thesisbench.compose import Composer, key_of
+from thesisbench.errors import UserError
+from thesisbench.identity import NOT_SCIENCE_TRAINER
+from thesisbench.store.runs import RunStore
+from thesisbench.tables.catalog import Catalog
+from thesisbench.tables.session import Session
+
+INFRASTRUCTURE = ("launcher", "logger")
+
+
+def make_session(
+    words: Sequence[str],
+    named: Mapping[str, Any],
+    *,
+    scale: str = "small",
+    seeds: str | None = None,
+    second_look: bool = False,
+    spec_dirs: Sequence[str] = (),
+    config_dirs: tuple[str, ...] = (),
+    store: RunStore | None = None,
+) -> tuple[Session, dict[str, Any]]:
+    """The session that command-line words select, and the launcher and logger nodes.
+
+    Args:
+        words: table ids and overrides, mixed. named: chapter, thesis, every.
+        scale, seeds, second_look: as given. spec_dirs, config_dirs: the user's folders.
+        store: the runs folder; the default one when not given.
+
+    Raises:
+        UserError: bad input of any kind; nothing has been done.
+    """
+    overrides = tuple(w for w in words if is_override(w))
+    composer = Composer(config_dirs)
+    catalog = Catalog.at(spec_dirs)
+    tables = catalog.select([w for w in words if w not in overrides], **named)
+    plumbing = tuple(o for o in overrides if not changes_runs(o))
+    infrastructure = {
+        name: composer.compose([*_of(plumbing, name), "kind=fit"], "overrides").config[name]
+        for name in INFRASTRUCTURE
+    }
+    session = Session(
+        catalog=catalog,
+        store=store or RunStore(),
+        composer=composer,
+        tables=tuple(_built(catalog, composer, tables, explicit=bool(words))),
+        scale=scale,
+        overrides=tuple(o for o in overrides if changes_runs(o)),
+        trainer=tuple(o for o in plumbing if key_of(o).split(".")[0] == "trainer"),
+        seeds=parse_seeds(seeds),
+        second_look=second_look,
+    )
+    _ = session.plan  # everything that can be wrong with the specs and overrides is said now
+    return session, infrastructure
+
+
+def is_override(word: str) -> bool:
+    """Whether a word is an override and not a table id.
+
+    >>> is_override("seed=1"), is_override("kayhan.t2.1"), is_override("~scheduler")
+    (True, False, True)
+    """
+    return "=" in word or word.startswith(("+", "~"))
+
+
+def changes_runs(override: str) -> bool:
+    """Whether an override may change a run's id: all do, save those of launcher, logger and devices."""
+    first, _, rest = key_of(override).partition(".")
+    if first in (*INFRASTRUCTURE, "trainer") and not rest:
+        return False
+    return not (first in INFRASTRUCTURE or (first == "trainer" and rest in NOT_SCIENCE_TRAINER))
+
+
+def parse_seeds(text: str | None) -> tuple[int, ...] | None:
+    """Reads "0,1,5" or "0-4".
+
+    Raises:
+        UserError: anything else.
+    """
+    if text is None:
+        return None
+    seeds: list[int] = []
+    for part in text.split(","):
+        low, dash, high = part.strip().partition("-")
+        if not (low.isdigit() and (high.isdigit() if dash else True)):
+            raise UserError(f"--seeds {text!r}: give whole numbers such as 0,1,2 or 0-4")
+        seeds += range(int(low), int(high or low) + 1)
+    if len(seeds) > 10_000 or len(set(seeds)) != len(seeds):
+        raise UserError(f"--seeds {text!r}: each seed once, and at most 10000 of them")
+    return tuple(seeds)
+
+
+def _of(overrides: Sequence[str], name: str) -> list[str]:
+    return [o for o in overrides if key_of(o).split(".")[0] == name]
+
+
+def _built(
+    catalog: Catalog, composer: Composer, tables: Sequence[str], *, explicit: bool
+) -> list[str]:
+    """Tables whose recipes are there; one named by the user is kept, so that its error is shown."""
+    if explicit:
+        return list(tables)
+    built = [t for t in tables if has_grid(catalog, composer, t)]
+    if not built:
+        raise UserError("none of the selected tables has a grid yet; they have targets only")
+    return built
+
+
+def has_grid(catalog: Catalog, composer: Composer, table: str) -> bool:
+    """Whether all recipes of a table are built."""
+    folder = catalog.tables[table]
+    steps = catalog.table(table)
+    used = {
+        steps.step,
+        *(r.step for r in steps.rows.values()),
+        *(c.step for c in steps.columns.values()),
+    }
+    return all(
+        f"{folder.slug}/{folder.chapter.steps[step].recipe}" in composer.recipes
+        for step in _closure(folder, [s for s in used if s])
+    )
+
+
+def _closure(folder: Any, steps: Sequence[str]) -> list[str]:
+    found = list(dict.fromkeys(steps))
+    for step in found:
+        for needs in folder.chapter.steps[step].inputs().values():
+            found += [n.step for n in needs if n.step not in found]
+    return found

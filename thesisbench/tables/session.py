@@ -1,0 +1,174 @@
+"""Plan, records, cells and verdicts of some tables at one scale, put together.
+
+What `report`, `status`, `accept` and `reproduce` have in common: each shows or keeps a part of this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from thesisbench.compose import Composer
+from thesisbench.errors import UserError
+from thesisbench.store.runs import RunStore
+from thesisbench.tables.accepted import AcceptedRecords
+from thesisbench.tables.assign import cell_specs
+from thesisbench.tables.catalog import Catalog
+from thesisbench.tables.collect import Key, Record, Sources, collect
+from thesisbench.tables.compare import CellVerdictDetail, judge_cell
+from thesisbench.tables.judge import judge_claim
+from thesisbench.tables.model import Cell, ClaimVerdict
+from thesisbench.tables.plan import Plan, Planner
+
+
+@dataclass
+class Session:
+    """Some tables at a scale.
+
+    Attributes:
+        catalog: the chapters. store: the runs folder. composer: makes configurations.
+        tables: ids. scale: smoke, small or paper.
+        overrides: the user's, that change runs; trainer: those that do not (devices, workers).
+        seeds, second_look: as the user gave them.
+    """
+
+    catalog: Catalog
+    store: RunStore
+    composer: Composer
+    tables: tuple[str, ...]
+    scale: str
+    overrides: tuple[str, ...] = ()
+    seeds: tuple[int, ...] | None = None
+    second_look: bool = False
+    trainer: tuple[str, ...] = ()
+    _found: dict[str, Record | None] = field(default_factory=dict)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The runs of these tables."""
+        return self._planner(self.overrides, self.seeds).plan(self.tables, self.scale)
+
+    @cached_property
+    def paper_ids(self) -> frozenset[str]:
+        """Ids of the published experiment's runs, at the seeds in use, without the user's overrides."""
+        seeds = tuple(dict.fromkeys(s for seeds in self.plan.seeds.values() for s in seeds))
+        planner = self._planner((), seeds or None)
+        try:
+            return frozenset(planner.plan(self.tables, "paper").runs)
+        except UserError:
+            return frozenset()  # the paper scale is not built yet: nothing is comparable
+
+    @cached_property
+    def stale(self) -> dict[str, str]:
+        """Run id -> id of a record of an older revision, where the run itself has none."""
+        lineages = self.store.lineages()
+        older: dict[str, str] = {}
+        for run in self.plan.runs.values():
+            others = [i for i in lineages.get(run.lineage, []) if i != run.id]
+            done = [i for i in others if self.store.state(i).name in ("done", "diverged")]
+            if done and self.store.state(run.id).name not in ("done", "diverged", "running"):
+                older[run.id] = done[-1]
+        return older
+
+    @cached_property
+    def states(self) -> dict[str, str]:
+        """Run id -> queued, running, done, diverged, failed, interrupted, stale or absent."""
+        names = {i: self.store.state(i).name for i in self.plan.runs}
+        return {i: "stale" if i in self.stale else name for i, name in names.items()}
+
+    @cached_property
+    def cells(self) -> dict[Key, Cell]:
+        """All cells."""
+        failures = {
+            i: self.store.state(i).message for i, name in self.states.items() if name == "failed"
+        }
+        sources = Sources(self.record, failures, frozenset(self.stale))
+        return collect(self.plan, self.catalog, sources, self.paper_ids)
+
+    @cached_property
+    def verdicts(self) -> dict[Key, CellVerdictDetail]:
+        """What each cell came to against its target."""
+        return {
+            key: judge_cell(
+                cell,
+                better=self.catalog.table(key[0]).columns[key[2]].better,
+                target_n=self.catalog.table(key[0]).published_n,
+            )
+            for key, cell in self.cells.items()
+        }
+
+    @cached_property
+    def claims(self) -> dict[str, list[ClaimVerdict]]:
+        """Chapter slug -> its claims that rest on one of these tables."""
+        judged: dict[str, list[ClaimVerdict]] = {}
+        for slug in dict.fromkeys(self.catalog.tables[t].slug for t in self.tables):
+            for claim in self.catalog.folders[slug].claims:
+                if set(claim.where) & set(self.tables):
+                    look = 2 if self.second_look and claim.looks == 2 else 1
+                    verdict = judge_claim(claim, self.claim_cells, scale=self.scale, look=look)
+                    judged.setdefault(slug, []).append(verdict)
+        return judged
+
+    @cached_property
+    def claim_cells(self) -> Mapping[Key, Cell]:
+        """Cells of these tables and of every other table their claims name."""
+        wanted = [
+            table
+            for slug in dict.fromkeys(self.catalog.tables[t].slug for t in self.tables)
+            for claim in self.catalog.folders[slug].claims
+            if set(claim.where) & set(self.tables)
+            for table in claim.where
+        ]
+        others = [
+            t for t in dict.fromkeys(wanted) if t not in self.tables and t in self.catalog.tables
+        ]
+        cells = dict(self.cells)
+        for table in others:
+            other = Session(
+                self.catalog, self.store, self.composer, (table,), self.scale,
+                self.overrides, self.seeds, self.second_look,
+            )  # fmt: skip
+            try:
+                cells |= other.cells
+            except UserError:
+                cells |= self._unbuilt(table)
+        return cells
+
+    def _unbuilt(self, table: str) -> dict[Key, Cell]:
+        """Cells of a table that has targets only: skipped, so that atoms on them are not tested."""
+        folder = self.catalog.tables[table]
+        return {
+            (table, spec.row, spec.column): Cell(
+                table,
+                spec.row,
+                spec.column,
+                spec.source,
+                "skipped",
+                target=spec.target,
+                why="targets only",
+            )
+            for spec in cell_specs(folder.tables[table], folder.chapter)
+        }
+
+    def record(self, run_id: str) -> Record | None:
+        """The record of a run: from the runs folder, else from accepted results."""
+        if run_id not in self._found:
+            self._found[run_id] = self.store.record(run_id) or self.accepted.get(run_id)
+        return self._found[run_id]
+
+    @cached_property
+    def accepted(self) -> AcceptedRecords:
+        """The accepted records of the chapters of these tables."""
+        slugs: Sequence[str] = list(dict.fromkeys(self.catalog.tables[t].slug for t in self.tables))
+        return AcceptedRecords([self.catalog.folders[slug] for slug in slugs])
+
+    def refresh(self) -> None:
+        """Forgets what was read from the runs folder."""
+        self._found.clear()
+        for name in ("stale", "states", "cells", "verdicts", "claims", "claim_cells"):
+            self.__dict__.pop(name, None)
+
+    def _planner(self, overrides: tuple[str, ...], seeds: tuple[int, ...] | None) -> Planner:
+        every = (*self.trainer, *overrides)
+        return Planner(self.catalog, self.composer, every, seeds, self.second_look)

@@ -1,0 +1,1 @@
+"""One LightningModule per task, and what evaluates it."""

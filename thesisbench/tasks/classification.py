@@ -1,0 +1,70 @@
+"""Classification: cross-entropy training and top-1 accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+
+from thesisbench.data.arrays import Batch
+
+
+def top1(logits: Float[Tensor, "b k"], labels: Int[Tensor, " b"]) -> Float[Tensor, ""]:
+    """Share of samples whose largest logit is the label's, in percent."""
+    return (logits.argmax(1) == labels).float().mean() * 100
+
+
+class ClassificationTask(LightningModule):
+    """Trains a network of any inputs to class logits with cross-entropy.
+
+    Args:
+        network: inputs -> logits of shape [b, k].
+        optimizer: parameters -> optimiser. scheduler: optimiser -> schedule, stepped every epoch.
+        label_smoothing: of the cross-entropy.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        optimizer: Callable[[Any], torch.optim.Optimizer] | None = None,
+        scheduler: Callable[[torch.optim.Optimizer], Any] | None = None,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.network, self.label_smoothing = network, label_smoothing
+        self._optimizer, self._scheduler = optimizer, scheduler
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Logits of a batch."""
+        logits: Tensor = self.network(*inputs)
+        return logits
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Loss of a batch."""
+        return self._measure(batch, "train")
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Logs loss and accuracy of a validation batch."""
+        self._measure(batch, "val")
+
+    def configure_optimizers(self) -> Any:
+        """The optimiser and, where there is one, its schedule."""
+        assert self._optimizer is not None, "a task without an optimiser cannot be trained"
+        optimizer = self._optimizer(self.network.parameters())
+        if self._scheduler is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": self._scheduler(optimizer)}
+
+    def _measure(self, batch: Batch, split: str) -> Tensor:
+        inputs, labels = batch
+        logits = self(*inputs)
+        loss = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+        measured = {f"{split}_loss": loss.detach(), f"{split}_top1": top1(logits.detach(), labels)}
+        self.log_dict(measured, on_step=False, on_epoch=True, batch_size=len(labels))
+        return loss

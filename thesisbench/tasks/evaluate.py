@@ -1,0 +1,49 @@
+"""Evaluations of a fitted network; each is a callable of a step's context that returns metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from thesisbench.step import StepContext
+
+
+class TopOne:
+    """Top-1 accuracy in percent on named splits: metrics `top1_<split>`.
+
+    The data are the step's own data set, or the fit's where the step has none.
+
+    Args:
+        splits: names of splits.
+    """
+
+    def __init__(self, *, splits: Sequence[str]) -> None:
+        self.splits = list(splits)
+
+    def __call__(self, context: StepContext) -> dict[str, float]:
+        """Evaluates the fit that is the input `weights`."""
+        network = context.fitted()
+        data = context.dataset() if context.config.get("dataset") else context.fitted_dataset()
+        metrics: dict[str, float] = {}
+        for name in self.splits:
+            logits, labels = predict(network, data, name)
+            context.save_predictions(name, logits.numpy())
+            metrics[f"top1_{name}"] = (logits.argmax(1) == labels).double().mean().item() * 100
+        context.result.facts["data"] = data.fingerprint()
+        context.result.facts["evaluated"] = {
+            name: {"on": len(data.split(name)), "of": len(data.split(name))} for name in self.splits
+        }
+        return metrics
+
+
+@torch.no_grad()
+def predict(network: nn.Module, data: Any, split: str) -> tuple[Tensor, Tensor]:
+    """Logits and labels of a whole split, in its own order."""
+    logits, labels = [], []
+    for inputs, targets in data.loader(split):
+        logits.append(network(*inputs))
+        labels.append(targets)
+    return torch.cat(logits), torch.cat(labels)

@@ -1,0 +1,176 @@
+"""Ad-hoc runs and sweeps: plain Hydra on the command line, our run folders and records behind it."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+
+from thesisbench.compose import Composed, Composer
+from thesisbench.errors import UserError
+from thesisbench.execute import Rerun, execute, make_launcher, sort_out, write_folders
+from thesisbench.identity import run_id
+from thesisbench.loggers.sweep import Mirror
+from thesisbench.progress import Display
+from thesisbench.selection import changes_runs
+from thesisbench.store.runs import RunStore
+from thesisbench.tables.model import PlannedRun
+
+HYDRA_FLAGS = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--version")
+MULTIRUN = ("-m", "--multirun")
+
+
+def train(arguments: Sequence[str], console: Console) -> int:
+    """Executes the command line of `thesisbench train`; returns the exit code.
+
+    Raises:
+        UserError: bad input.
+    """
+    if any(a in HYDRA_FLAGS or a.startswith(("--cfg=", "--info=")) for a in arguments):
+        return _hydra(arguments)
+    overrides, multirun, composer, rerun = _options(arguments)
+    runs = plan_sweep(composer, overrides, multirun=multirun)
+    return _execute(runs, composer, overrides, rerun, console)
+
+
+def plan_sweep(composer: Composer, overrides: Sequence[str], *, multirun: bool) -> list[PlannedRun]:
+    """The runs of a command line: one, or with -m the product of all sweeps in it.
+
+    Raises:
+        UserError: a sweep without -m, or a configuration that is no runnable step.
+    """
+    lines = expand(composer, overrides) if multirun else [list(overrides)]
+    runs = [ad_hoc_run(composer.compose(line, "train"), line) for line in lines]
+    return list({run.id: run for run in runs}.values())
+
+
+def expand(composer: Composer, overrides: Sequence[str]) -> list[list[str]]:
+    """All combinations of a sweep, by Hydra's own grammar (comma lists, range, choice, glob)."""
+    options: list[list[str]] = []
+    for override in composer.parse(overrides, "train"):
+        if override.is_sweep_override():
+            key = override.get_key_element()
+            options.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+        else:
+            options.append([str(override.input_line)])
+    return [list(line) for line in itertools.product(*options)]
+
+
+def ad_hoc_run(composed: Composed, overrides: Sequence[str]) -> PlannedRun:
+    """A run that no table asked for."""
+    config, recipe = composed.config, composed.choices.get("experiment", "none")
+    if config["kind"] not in ("fit", "analytic"):
+        raise UserError(f"{recipe} is of kind {config['kind']}; use `thesisbench evaluate RUN`")
+    levels = {k: v for k, v in composed.choices.items() if k in ("backbone", "border", "dataset")}
+    return PlannedRun(
+        id=run_id(config, composed.choices, {}),
+        lineage=run_id(config, composed.choices, {}, with_revision=False),
+        chapter=recipe.rpartition("/")[0],
+        step=recipe.rpartition("/")[2],
+        kind=config["kind"],
+        recipe=recipe,
+        scale="ad hoc",
+        levels={k: v for k, v in levels.items() if v != "none"},
+        replicate={"seed": config["seed"]},
+        config=config,
+    )
+
+
+def _execute(
+    runs: Sequence[PlannedRun],
+    composer: Composer,
+    overrides: Sequence[str],
+    rerun: Sequence[str],
+    console: Console,
+) -> int:
+    store, known = RunStore(), {run.id: run for run in runs}
+    states = {i: store.state(i).name for i in known}
+    work = sort_out(runs, states, Rerun.of(rerun or ["failed"], known))
+    if work.jobs:
+        first = runs[0].config
+        launcher = make_launcher(first.get("launcher") or {}, runs)
+        write_folders(store, runs, [j.id for j in work.jobs], overridden=False)
+        mirror = Mirror.start(
+            list(runs),
+            store.root,
+            dict(first.get("logger") or {}),
+            lambda line: console.print(line),
+        )
+        try:
+            with Display(console, store, known, len(work.jobs)) as display:
+                execute(store, launcher, work, display.on_event, display.on_tick)
+        finally:
+            if mirror is not None:
+                mirror.close()
+    return _report(store, runs, console)
+
+
+def _report(store: RunStore, runs: Sequence[PlannedRun], console: Console) -> int:
+    failed = 0
+    for run in runs:
+        state, record = store.state(run.id), store.record(run.id)
+        metrics = record["result"]["metrics"] if record else {}
+        shown = ", ".join(f"{k} {v:.4g}" for k, v in metrics.items())
+        text = f"{run.title}: {state.name} {shown or state.message} ({store.folder(run.id).path})"
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        failed += record is None
+    for problem in store.problems:
+        console.print(problem, markup=False, highlight=False)
+    return 1 if failed or store.problems else 0
+
+
+def _options(arguments: Sequence[str]) -> tuple[list[str], bool, Composer, list[str]]:
+    """Splits our few options off the overrides."""
+    overrides: list[str] = []
+    taken: dict[str, list[str]] = {"--config-dir": [], "--allow-targets": [], "--rerun": []}
+    rest, multirun = iter(arguments), False
+    for word in rest:
+        name, equals, value = word.partition("=")
+        if word in MULTIRUN:
+            multirun = True
+        elif name in taken:
+            value = value if equals else next(rest, "")
+            if not value:
+                raise UserError(f"{name} needs a value")
+            taken[name].append(value)
+        elif word.startswith("-"):
+            valid = ", ".join(["-m", *taken, "--cfg job", "--help"])
+            raise UserError(f"unknown option {word!r}; valid: {valid}; overrides are KEY=VALUE")
+        elif "=" not in word and not word.startswith("~"):
+            raise UserError(f"{word!r} is not an override; overrides are KEY=VALUE, such as seed=1")
+        else:
+            overrides.append(word)
+    if taken["--allow-targets"]:
+        from thesisbench.cli import _allow
+
+        _allow(taken["--allow-targets"])
+    return overrides, multirun, Composer(tuple(taken["--config-dir"])), taken["--rerun"]
+
+
+def _hydra(arguments: Sequence[str]) -> int:
+    """Hydra's own help and --cfg; the body of the application is never reached."""
+    import hydra
+    from hydra.core.utils import configure_log
+
+    from thesisbench.schema import register
+
+    register()
+    configure_log(None)
+    sys.argv = ["thesisbench train", *arguments]
+    os.environ.setdefault("HYDRA_FULL_ERROR", "0")
+    if "-c" not in arguments and "--cfg" not in arguments:
+        sys.argv = [a for a in sys.argv]
+
+    @hydra.main(version_base="1.3", config_path="pkg://thesisbench.conf", config_name="train")
+    def never(config: Any) -> None:  # pragma: no cover - only flags that print lead here
+        del config
+
+    never()
+    return 0
+
+
+__all__ = ["ad_hoc_run", "changes_runs", "expand", "plan_sweep", "train"]

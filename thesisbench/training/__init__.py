@@ -1,0 +1,1 @@
+"""The deterministic, resumable fit: what every task shares when it trains."""

@@ -1,0 +1,52 @@
+"""What a fit writes down while it runs: metrics.jsonl, one line an epoch, and its progress."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+
+class Journal(Callback):
+    """Appends the metrics of every epoch to a file and reports progress.
+
+    A resumed fit first drops the lines of epochs it is about to run again.
+
+    Args:
+        path: metrics.jsonl. report: told {"epoch": done, "epochs": most} after each epoch.
+    """
+
+    def __init__(self, path: Path, report: Callable[[dict[str, Any]], None]) -> None:
+        self.path, self.report = path, report
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Keeps the lines of finished epochs only."""
+        keep_epochs(self.path, trainer.current_epoch)
+
+    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Writes one line."""
+        line: dict[str, Any] = {"epoch": trainer.current_epoch, "step": trainer.global_step}
+        line |= {k: float(v) for k, v in trainer.callback_metrics.items()}
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        self.report({"epoch": trainer.current_epoch + 1, "epochs": trainer.max_epochs})
+
+
+def keep_epochs(path: Path, count: int) -> None:
+    """Leaves the lines of the first `count` epochs in a metrics file; a torn last line goes too."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            if json.loads(line)["epoch"] < count:
+                kept.append(line)
+        except (ValueError, KeyError):
+            continue
+    temporary = path.with_name(f".{path.name}")
+    temporary.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+    os.replace(temporary, path)

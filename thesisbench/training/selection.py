@@ -1,0 +1,135 @@
+"""Which epoch is kept, when to stop, and the two checkpoints that make a fit resumable.
+
+`last.ckpt` (everything, every epoch) names the weights file of the best epoch so far; a kill between
+the writing of the two leaves a `last.ckpt` whose best file is still there.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+LAST = "last.ckpt"
+
+
+class KeepBest(Callback):
+    """Keeps the weights of the best epoch and a full checkpoint of the last, and stops early.
+
+    Args:
+        folder: where both are written. monitor, mode: what "better" means ("min" or "max").
+        patience: epochs without a better value before the fit stops; None never stops early.
+        select: "best" or "last" epoch's weights are kept for evaluation.
+        allowed: asked before each write; False ends the fit (another owner has the run).
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        monitor: str = "val_loss",
+        mode: str = "min",
+        patience: int | None = None,
+        select: str = "best",
+        allowed: Callable[[], bool] = lambda: True,
+    ) -> None:
+        if mode not in ("min", "max") or select not in ("best", "last"):
+            raise ValueError(f"mode must be min or max, select best or last; got {mode}, {select}")
+        self.folder, self.monitor, self.mode = folder, monitor, mode
+        self.patience, self.select, self.allowed = patience, select, allowed
+        self.best: float | None = None
+        self.kept_epoch = -1
+        self.waited = 0
+
+    @property
+    def weights(self) -> Path:
+        """File of the kept weights."""
+        return self.folder / f"weights-{self.kept_epoch}.pt"
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed fit must know."""
+        return {"best": self.best, "kept_epoch": self.kept_epoch, "waited": self.waited}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes up where the checkpoint left off."""
+        self.best, self.kept_epoch = state_dict["best"], state_dict["kept_epoch"]
+        self.waited = state_dict["waited"]
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Stops at once when a resumed fit had already used up its patience."""
+        if self._exhausted:
+            trainer.should_stop = True
+
+    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Judges the epoch, writes both files, stops when patience is used up."""
+        if not self.allowed():
+            raise LostRunError("another process owns this run now")
+        improved = self._improved(trainer)
+        self.waited = 0 if improved else self.waited + 1
+        if improved or self.select == "last":
+            self.kept_epoch = trainer.current_epoch
+            _save(module.state_dict(), self.weights)
+        temporary = self.folder / f".{LAST}"
+        trainer.save_checkpoint(temporary)
+        os.replace(temporary, self.folder / LAST)
+        for old in self.folder.glob("weights-*.pt"):
+            if old != self.weights:
+                old.unlink()
+        if self._exhausted:
+            trainer.should_stop = True
+
+    @property
+    def _exhausted(self) -> bool:
+        return self.patience is not None and self.waited >= self.patience
+
+    def _improved(self, trainer: Trainer) -> bool:
+        if self.monitor not in trainer.callback_metrics:
+            if self.select == "last" and self.patience is None:
+                return True
+            logged = ", ".join(sorted(trainer.callback_metrics))
+            raise ValueError(f"schedule.monitor {self.monitor!r} is not logged; logged: {logged}")
+        value = float(trainer.callback_metrics[self.monitor])
+        sign = 1 if self.mode == "min" else -1
+        improved = self.best is None or sign * value < sign * self.best
+        if improved:
+            self.best = value
+        return improved
+
+
+class StopWhenDiverged(Callback):
+    """Ends the fit when the training loss leaves the finite range: a result, not a failure."""
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_index: int
+    ) -> None:
+        """Looks at the loss of every batch."""
+        loss = outputs["loss"] if isinstance(outputs, dict) else outputs
+        if loss is not None and not math.isfinite(float(loss)):
+            raise DivergedError(trainer.current_epoch, trainer.global_step)
+
+
+class DivergedError(Exception):
+    """The loss left the finite range.
+
+    Attributes:
+        epoch, step: where.
+    """
+
+    def __init__(self, epoch: int, step: int) -> None:
+        super().__init__(f"the loss left the finite range in epoch {epoch}, step {step}")
+        self.epoch, self.step = epoch, step
+
+
+class LostRunError(Exception):
+    """Another process has taken the run over; this one must write nothing more."""
+
+
+def _save(state: dict[str, Any], path: Path) -> None:
+    temporary = path.with_name(f".{path.name}")
+    torch.save(state, temporary)
+    os.replace(temporary, path)
