@@ -9,274 +9,168 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-import click
 import typer
 
-from thesisbench.errors import UserError, nearest
+from thesisbench.errors import UserError, nearest, unknown
+from thesisbench.selectors import AsJson, ConfigDirs, Selected, SpecDirs, Targets, allow, selects
 
-if TYPE_CHECKING:
-    from thesisbench.tables.session import Session
+BAD_INPUT, INTERRUPTED = 2, 130
+UsageError: Any = typer.BadParameter.__base__  # typer brings its own copy of click
+FORMATS = ("terminal", "md", "json")
 
 app = typer.Typer(
     name="thesisbench",
     help="Regenerates the tables of five computer-vision theses beside the published values.",
     no_args_is_help=True,
-    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-BAD_INPUT, INTERRUPTED = 2, 130
-MIXED = {"allow_extra_args": True, "ignore_unknown_options": False, "allow_interspersed_args": True}
-
-Words = Annotated[list[str] | None, typer.Argument(help="Table ids, and overrides such as schedule.epochs=5.", show_default=False)]  # fmt: skip
-ChapterOption = Annotated[str | None, typer.Option("--chapter", metavar="SLUG", help="All tables of a chapter, e.g. kayhan/full_conv.")]  # fmt: skip
-ThesisOption = Annotated[str | None, typer.Option("--thesis", help="All tables of a thesis.")]
-AllOption = Annotated[bool, typer.Option("--all", help="All tables.")]
-ScaleOption = Annotated[str, typer.Option("--scale", help="smoke, small or paper.")]
-SeedsOption = Annotated[str | None, typer.Option("--seeds", metavar="LIST", help="Seeds to use instead of the spec's, e.g. 0,1,2.")]  # fmt: skip
-LookOption = Annotated[bool, typer.Option("--second-look", help="Double the seeds, for claims that declare two looks.")]  # fmt: skip
-SpecDirOption = Annotated[list[str] | None, typer.Option("--spec-dir", metavar="DIR", help="Folder of your own chapters: DIR/<thesis>/<chapter>/chapter.yaml.")]  # fmt: skip
-ConfigDirOption = Annotated[list[str] | None, typer.Option("--config-dir", metavar="DIR", help="Folder of your own config groups.")]  # fmt: skip
-TargetsOption = Annotated[list[str] | None, typer.Option("--allow-targets", metavar="PKG", help="Package that configurations may instantiate from.")]  # fmt: skip
-JsonOption = Annotated[bool, typer.Option("--json", help="For machines, on standard output.")]
+Workers = Annotated[int | None, typer.Option(help="Runs at a time.")]
+LauncherName = Annotated[str | None, typer.Option(help="local or inline, as launcher=X.")]
+Again = Annotated[list[str] | None, typer.Option(metavar="failed|stale|ID", help="Run again.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with 3 when a claim fails.")]
+Reports = Annotated[Path, typer.Option(help="Folder of the reports.")]
+Format = Annotated[str, typer.Option("--format", help="terminal, md or json.")]
+What = Annotated[str, typer.Argument(help="tables, chapters or claims.")]
+RunPlace = Annotated[str, typer.Argument(help="Run id, run folder or weights file.")]
+EvalWords = Annotated[
+    list[str] | None,
+    typer.Argument(help="experiment=RECIPE and overrides; none repeats an evaluation run."),
+]
 
 
-@app.command()
-def reproduce(
-    words: Words = None,
-    chapter: ChapterOption = None,
-    thesis: ThesisOption = None,
-    every: AllOption = False,
-    scale: ScaleOption = "small",
-    workers: Annotated[int | None, typer.Option(help="Runs at a time.")] = None,
-    launcher: Annotated[
-        str | None, typer.Option(help="local or inline; the same as launcher=X.")
-    ] = None,
-    seeds: SeedsOption = None,
-    second_look: LookOption = False,
-    rerun: Annotated[
-        list[str] | None, typer.Option(metavar="failed|stale|ID", help="Run these again.")
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with 3 when a claim fails.")
-    ] = False,
-    out: Annotated[Path, typer.Option(help="Folder of the reports.")] = Path("reports"),
-    spec_dir: SpecDirOption = None,
-    config_dir: ConfigDirOption = None,
-    allow_targets: TargetsOption = None,
-    as_json: JsonOption = False,
+def _launcher_words(**own: Any) -> list[str]:
+    name, workers = own["launcher"], own["workers"]
+    words = [] if name is None else [f"launcher={name}"]
+    return words if workers is None else [*words, f"launcher.workers={workers}"]
+
+
+def _reproduce(
+    selected: Selected,
+    workers: Workers = None,
+    launcher: LauncherName = None,
+    rerun: Again = None,
+    strict: Strict = False,
+    out: Reports = Path("reports"),
+    as_json: AsJson = False,
 ) -> None:
     """Regenerate tables: plan, run what is missing, collect, judge, render.
 
     Examples:
+
       thesisbench reproduce kayhan.t2.1
 
       thesisbench reproduce --chapter kayhan/full_conv --scale smoke --workers 2
 
-      thesisbench reproduce kayhan.t2.1 schedule.epochs=5   (not comparable: it changes the runs)
+      thesisbench reproduce kayhan.t2.1 schedule.epochs=5   (changes the runs: not comparable)
 
     Finished runs are skipped and interrupted ones resume. Exit codes: 0 fine, 1 a run failed or a
     record was set aside, 2 bad input and nothing done, 3 with --strict when a claim fails, 130
     interrupted.
     """
-    from thesisbench.reproduce import Request
-    from thesisbench.reproduce import reproduce as go
+    from thesisbench.reproduce import Request, reproduce
 
-    if launcher is not None:
-        words = [*(words or []), f"launcher={launcher}"]
-    if workers is not None:
-        words = [*(words or []), f"launcher.workers={workers}"]
-    made = _session(
-        words,
-        chapter,
-        thesis,
-        every,
-        scale,
-        seeds,
-        second_look,
-        spec_dir,
-        config_dir,
-        allow_targets,
-    )
-    request = Request(made.session, made.infrastructure, tuple(rerun or ()), strict, out)
+    infrastructure = selected.infrastructure
+    request = Request(selected.session, infrastructure, tuple(rerun or ()), strict, out)
     console = _console(stderr=as_json)
-    code = go(request, console)
-    _show(made.session, console, as_json)
+    code = reproduce(request, console)
+    _show(selected, console, as_json)
     for path in request.written:
         if path.suffix == ".md":
             console.print(f"report: {path}", markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(code)
 
 
+_reproduce.extra_words = _launcher_words  # type: ignore[attr-defined]
+app.command("reproduce")(selects(_reproduce))
+
+
 @app.command()
-def report(
-    words: Words = None,
-    chapter: ChapterOption = None,
-    thesis: ThesisOption = None,
-    every: AllOption = False,
-    scale: ScaleOption = "small",
-    form: Annotated[str, typer.Option("--format", help="terminal, md or json.")] = "terminal",
-    seeds: SeedsOption = None,
-    second_look: LookOption = False,
-    spec_dir: SpecDirOption = None,
-    config_dir: ConfigDirOption = None,
-    allow_targets: TargetsOption = None,
-) -> None:
+@selects
+def report(selected: Selected, form: Format = "terminal") -> None:
     """Show tables from whatever records exist, accepted ones included.
 
     Example: thesisbench report kayhan.t2.1 --scale paper --format md
     """
-    from thesisbench.errors import unknown
-
-    if form not in ("terminal", "md", "json"):
-        raise UserError(unknown("format", form, ("terminal", "md", "json")))
-    made = _session(
-        words,
-        chapter,
-        thesis,
-        every,
-        scale,
-        seeds,
-        second_look,
-        spec_dir,
-        config_dir,
-        allow_targets,
-    )
+    if form not in FORMATS:
+        raise UserError(unknown("format", form, FORMATS))
     if form == "md":
         from thesisbench.tables.render.markdown import render_markdown
 
-        for table in made.session.tables:
-            print(render_markdown(made.session, table))
+        for table in selected.session.tables:
+            print(render_markdown(selected.session, table))
     else:
-        _show(made.session, _console(stderr=False), form == "json")
-    raise typer.Exit(_problems(made.session))
+        _show(selected, _console(stderr=False), form == "json")
+    raise typer.Exit(_problems(selected))
 
 
 @app.command()
-def plan(
-    words: Words = None,
-    chapter: ChapterOption = None,
-    thesis: ThesisOption = None,
-    every: AllOption = False,
-    scale: ScaleOption = "small",
-    seeds: SeedsOption = None,
-    second_look: LookOption = False,
-    spec_dir: SpecDirOption = None,
-    config_dir: ConfigDirOption = None,
-    allow_targets: TargetsOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@selects
+def plan(selected: Selected, as_json: AsJson = False) -> None:
     """Say which runs tables need, what they need in turn, and which are done."""
     from thesisbench.overview import plan_json, print_plan
 
-    made = _session(
-        words,
-        chapter,
-        thesis,
-        every,
-        scale,
-        seeds,
-        second_look,
-        spec_dir,
-        config_dir,
-        allow_targets,
-    )
-    _put(plan_json(made.session)) if as_json else print_plan(made.session, _console(stderr=False))
-    raise typer.Exit(_problems(made.session))
+    if as_json:
+        _put(plan_json(selected.session))
+    else:
+        print_plan(selected.session, _console(stderr=False))
+    raise typer.Exit(_problems(selected))
 
 
 @app.command()
-def status(
-    words: Words = None,
-    chapter: ChapterOption = None,
-    thesis: ThesisOption = None,
-    every: AllOption = False,
-    scale: ScaleOption = "small",
-    seeds: SeedsOption = None,
-    second_look: LookOption = False,
-    spec_dir: SpecDirOption = None,
-    config_dir: ConfigDirOption = None,
-    allow_targets: TargetsOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@selects
+def status(selected: Selected, as_json: AsJson = False) -> None:
     """Say how far tables are: runs done, running, failed, interrupted, stale."""
     from thesisbench.overview import print_status, status_json
 
-    made = _session(
-        words,
-        chapter,
-        thesis,
-        every,
-        scale,
-        seeds,
-        second_look,
-        spec_dir,
-        config_dir,
-        allow_targets,
-    )
-    _put(status_json(made.session)) if as_json else print_status(
-        made.session, _console(stderr=False)
-    )
-    raise typer.Exit(_problems(made.session))
+    if as_json:
+        _put(status_json(selected.session))
+    else:
+        print_status(selected.session, _console(stderr=False))
+    raise typer.Exit(_problems(selected))
 
 
 @app.command()
-def accept(
-    words: Words = None,
-    chapter: ChapterOption = None,
-    thesis: ThesisOption = None,
-    every: AllOption = False,
-    scale: ScaleOption = "small",
-    seeds: SeedsOption = None,
-    second_look: LookOption = False,
-    spec_dir: SpecDirOption = None,
-    config_dir: ConfigDirOption = None,
-    allow_targets: TargetsOption = None,
-) -> None:
-    """Keep the records of tables, and what their claims came to, in results/<scale>/ of the chapter.
+@selects
+def accept(selected: Selected) -> None:
+    """Keep the records of tables, and what their claims came to, in the chapter's results.
 
     Refuses records made from a dirty tree, overrides that change runs, and missing replicates.
     """
     from thesisbench.tables.accept import accept as keep
 
-    made = _session(
-        words,
-        chapter,
-        thesis,
-        every,
-        scale,
-        seeds,
-        second_look,
-        spec_dir,
-        config_dir,
-        allow_targets,
-    )
-    for path in keep(made.session):
+    for path in keep(selected.session):
         print(f"wrote {path}")
-    raise typer.Exit(_problems(made.session))
+    raise typer.Exit(_problems(selected))
 
 
 @app.command("list")
-def list_(
-    what: Annotated[str, typer.Argument(help="tables, chapters or claims.")] = "tables",
-    spec_dir: SpecDirOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """List what is here. Example: thesisbench list claims --json"""
+def list_(what: What = "tables", spec_dir: SpecDirs = None, as_json: AsJson = False) -> None:
+    """List what is here.
+
+    Example: thesisbench list claims --json
+    """
     from thesisbench.overview import listing, print_listing
     from thesisbench.tables.catalog import Catalog
 
     rows = listing(Catalog.at(spec_dir or ()), what)
-    _put(rows) if as_json else print_listing(rows, _console(stderr=False))
+    if as_json:
+        _put(rows)
+    else:
+        print_listing(rows, _console(stderr=False))
 
 
-@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True}, add_help_option=False)  # fmt: skip
+_PASS_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
+
+
+@app.command(context_settings=_PASS_ON, add_help_option=False)
 def train(context: typer.Context) -> None:
     """Run one recipe, or a sweep of it: plain Hydra, with our run folders and records.
 
     Examples:
+
       thesisbench train experiment=kayhan/full_conv/red_green border=full seed=1,2 -m
 
       thesisbench train experiment=kayhan/full_conv/red_green --cfg job
@@ -290,17 +184,11 @@ def train(context: typer.Context) -> None:
 
 @app.command()
 def evaluate(
-    run: Annotated[str, typer.Argument(help="Run id, run folder or weights file.")],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="experiment=EVAL_RECIPE and overrides; empty repeats an evaluation run.",
-            show_default=False,
-        ),
-    ] = None,  # fmt: skip
-    config_dir: ConfigDirOption = None,
-    allow_targets: TargetsOption = None,
-    as_json: JsonOption = False,
+    run: RunPlace,
+    overrides: EvalWords = None,
+    config_dir: ConfigDirs = None,
+    allow_targets: Targets = None,
+    as_json: AsJson = False,
 ) -> None:
     """Evaluate a fit without training it again, or repeat an evaluation and compare.
 
@@ -308,7 +196,7 @@ def evaluate(
     """
     from thesisbench.evaluate import evaluate as go
 
-    _allow(allow_targets)
+    allow(allow_targets)
     result, code = go(run, overrides or [], tuple(config_dir or ()))
     if as_json:
         _put(result)
@@ -328,46 +216,8 @@ def run(folder: Path) -> None:
     raise typer.Exit(run_folder(folder))
 
 
-class _Made:
-    """A session and the infrastructure nodes that go with it."""
-
-    def __init__(self, session: Session, infrastructure: dict[str, Any]) -> None:
-        self.session, self.infrastructure = session, infrastructure
-
-
-def _session(
-    words: list[str] | None,
-    chapter: str | None,
-    thesis: str | None,
-    every: bool,
-    scale: str,
-    seeds: str | None,
-    second_look: bool,
-    spec_dir: list[str] | None,
-    config_dir: list[str] | None,
-    allow_targets: list[str] | None,
-) -> _Made:
-    from thesisbench.selection import make_session
-
-    _allow(allow_targets)
-    named = {"chapter": chapter, "thesis": thesis, "every": every}
-    return _Made(
-        *make_session(
-            words or [], named, scale=scale, seeds=seeds, second_look=second_look,
-            spec_dirs=spec_dir or (), config_dirs=tuple(config_dir or ()),
-        )
-    )  # fmt: skip
-
-
-def _allow(packages: list[str] | None) -> None:
-    from thesisbench.instantiate import ALLOW_VARIABLE
-
-    if packages:
-        before = os.environ.get(ALLOW_VARIABLE, "")
-        os.environ[ALLOW_VARIABLE] = ",".join([*filter(None, [before]), *packages])
-
-
-def _show(session: Session, console: Any, as_json: bool) -> None:
+def _show(selected: Selected, console: Any, as_json: bool) -> None:
+    session = selected.session
     if as_json:
         from thesisbench.tables.render.as_json import table_json
 
@@ -379,10 +229,10 @@ def _show(session: Session, console: Any, as_json: bool) -> None:
         render_terminal(session, table, console)
 
 
-def _problems(session: Session) -> int:
-    for problem in session.store.problems:
+def _problems(selected: Selected) -> int:
+    for problem in selected.session.store.problems:
         print(problem, file=sys.stderr)
-    return 1 if session.store.problems else 0
+    return 1 if selected.session.store.problems else 0
 
 
 def _put(data: Any) -> None:
@@ -398,42 +248,41 @@ def _console(*, stderr: bool) -> Any:
 
 
 def main() -> None:
-    """Entry point: one clear line for bad input, 130 for an interrupt, never a traceback for either."""
+    """Entry point: one clear line for bad input, 130 for an interrupt, a traceback for neither."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)
     except UserError as error:
         _fail(str(error), error.code)
-    except click.UsageError as error:
+    except UsageError as error:
         _fail(_usage(error), BAD_INPUT)
-    except click.exceptions.Exit as error:
-        raise SystemExit(error.exit_code) from None
-    except (KeyboardInterrupt, click.Abort):
+    except typer.Exit as error:
+        code = error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
         again = " ".join(["thesisbench", *sys.argv[1:]])
-        _fail(
-            f"interrupted; finished runs are kept, the same command goes on: {again}", INTERRUPTED
-        )
+        text = "interrupted; what is finished is kept, and the same command goes on"
+        _fail(f"{text}: {again}", INTERRUPTED)
     except BrokenPipeError:
         os._exit(0)
+    raise SystemExit(code if isinstance(code, int) else 0)
 
 
 def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _usage(error: click.UsageError) -> str:
+def _usage(error: Any) -> str:
     context = error.ctx
     where = f"; see {context.command_path} --help" if context is not None else ""
     text = error.format_message().rstrip(".")
-    if (
-        isinstance(error, click.NoSuchOption)
-        and error.possibilities is None
-        and context is not None
-    ):
+    name = getattr(error, "option_name", "")
+    if name and context is not None:
         options = [o for p in context.command.params for o in p.opts if o.startswith("--")]
-        close = nearest(error.option_name, options)
-        text += f" (nearest: {', '.join(close)})" if close else ""
-    return f"{' '.join(text.split())}{where}"
+        close = nearest(name, options)
+        text += f"; nearest: {', '.join(close)}" if close else ""
+    elif text.startswith("No such command"):
+        text += f"; valid: {', '.join(sorted(c for c in context.command.commands if c != 'run'))}"
+    return f"{text}{where}"
 
 
 def _fail(text: str, code: int) -> None:

@@ -73,11 +73,16 @@ class Composer:
         if key not in self._cache:
             self._cache[key] = self._load(groups, key, origin)
         base, choices = self._cache[key]
-        return Composed(_apply(base, values, origin), choices)
+        return Composed(_apply(base, values, origin, self._groups), choices)
 
     def options(self, group: str) -> list[str]:
         """Names of the options of a config group."""
         return list(self._loader.get_group_options(group))
+
+    @cached_property
+    def _groups(self) -> tuple[str, ...]:
+        top = self._loader.repository.get_group_options("", results_filter=None)
+        return tuple(g for g in top if self.is_group(g) and g != "hydra")
 
     @cached_property
     def recipes(self) -> frozenset[str]:
@@ -183,7 +188,9 @@ def key_of(text: str) -> str:
     return text.split("=", 1)[0].lstrip("+~").strip()
 
 
-def _apply(base: DictConfig, values: Sequence[Override], origin: str) -> dict[str, Any]:
+def _apply(
+    base: DictConfig, values: Sequence[Override], origin: str, groups: Sequence[str]
+) -> dict[str, Any]:
     config = deepcopy(base)
     for override in values:
         if "_target_" in override.key_or_group.split("."):
@@ -193,7 +200,9 @@ def _apply(base: DictConfig, values: Sequence[Override], origin: str) -> dict[st
         try:
             ConfigLoaderImpl._apply_overrides_to_config([override], config)
         except (HydraException, OmegaConfBaseException) as error:
-            raise UserError(f"{origin}: {_explain(override, base, error)}") from None
+            raise UserError(f"{origin}: {_explain(override, base, error, groups)}") from None
+    if OmegaConf.is_missing(config, "kind"):
+        raise UserError(f"{origin}: no recipe; choose one with experiment=THESIS/CHAPTER/RECIPE")
     try:
         resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
@@ -202,14 +211,16 @@ def _apply(base: DictConfig, values: Sequence[Override], origin: str) -> dict[st
     return {str(k): v for k, v in resolved.items()}
 
 
-def _explain(override: Override, base: DictConfig, error: Exception) -> str:
+def _explain(
+    override: Override, base: DictConfig, error: Exception, groups: Sequence[str]
+) -> str:
     key = override.key_or_group
     known = _keys(OmegaConf.to_container(base, resolve=False))
     if key in known or override.is_add() or override.is_force_add():
         cause = error.__cause__ or error
         return f"{override.input_line!r}: {_line(cause)}"
     siblings = [k for k in known if k.rpartition(".")[0] == key.rpartition(".")[0]]
-    close = nearest(key, known)
+    close = nearest(key, {*known, *groups})
     choices = f"nearest: {', '.join(close)}" if close else f"valid: {', '.join(sorted(siblings))}"
     return f"unknown key {key!r} in {override.input_line!r}; {choices}; a new key takes a leading +"
 
@@ -225,5 +236,6 @@ def _keys(node: Any, prefix: str = "") -> list[str]:
 
 
 def _line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines)[:300]
+    noise = ("full_key:", "object_type=", "reference_type=")
+    lines = [line.strip() for line in str(error).splitlines()]
+    return " ".join(line for line in lines if line and not line.startswith(noise))[:300]

@@ -152,8 +152,9 @@ def make_launcher(config: Mapping[str, Any], runs: Sequence[PlannedRun]) -> Laun
         return InlineLauncher()
     if name != "local":
         raise UserError(unknown("launcher", str(name), ("local", "inline")))
-    threads = _positive(config.get("threads") or 1, "launcher.threads")
-    workers = config.get("workers") or max(1, available_cores() // threads)
+    threads = _positive(config.get("threads", 1), "launcher.threads")
+    workers = config.get("workers")
+    workers = max(1, available_cores() // threads) if workers is None else workers
     preload = ("thesisbench.launch.preload", *target_modules(runs))
     return LocalLauncher(_positive(workers, "launcher.workers"), threads, preload)
 

@@ -144,10 +144,13 @@ def _prune(node: Any) -> Any:
 def _without(
     node: Mapping[str, Any], defaults: Mapping[str, Any], keep: Sequence[str] = ()
 ) -> dict[str, Any]:
+    """Drops defaults; a null that is not the default is kept as a word, since nulls are dropped."""
+
     def is_default(key: str, value: Any) -> bool:
         return key in defaults and key not in keep and _same(value, defaults[key])
 
-    return {str(k): v for k, v in node.items() if not is_default(k, v)}
+    kept = {str(k): v for k, v in node.items() if not is_default(k, v)}
+    return {k: "null" if v is None and defaults.get(k) is not None else v for k, v in kept.items()}
 
 
 def _same(a: Any, b: Any) -> bool:

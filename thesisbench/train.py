@@ -145,9 +145,9 @@ def _options(arguments: Sequence[str]) -> tuple[list[str], bool, Composer, list[
         else:
             overrides.append(word)
     if taken["--allow-targets"]:
-        from thesisbench.cli import _allow
+        from thesisbench.selectors import allow
 
-        _allow(taken["--allow-targets"])
+        allow(taken["--allow-targets"])
     return overrides, multirun, Composer(tuple(taken["--config-dir"])), taken["--rerun"]
 
 

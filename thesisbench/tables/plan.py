@@ -203,6 +203,7 @@ class _TablePlanner:
     ) -> PlannedRun:
         step = self.chapter.steps[name]
         recipe = f"{self.chapter.slug}/{step.recipe}"
+        self._check_overrides(recipe)
         composed = self.planner.composer.compose(
             self._overrides(recipe, step, taken, replicate, where), where
         )
@@ -224,6 +225,12 @@ class _TablePlanner:
             needs=needs,
             exclusive=step.exclusive,
         )
+
+    def _check_overrides(self, recipe: str) -> None:
+        """Blames the user's overrides, not a cell, for what is wrong with them."""
+        if self.planner.overrides and recipe in self.planner.composer.recipes:
+            words = [f"experiment={recipe}", *self.planner.overrides]
+            self.planner.composer.compose(words, "overrides")
 
     def _register(self, run: PlannedRun) -> PlannedRun:
         known = self.plan.runs.get(run.id)

@@ -31,7 +31,8 @@ class TopOne:
         for name in self.splits:
             logits, labels = predict(network, data, name)
             context.save_predictions(name, logits.numpy())
-            metrics[f"top1_{name}"] = (logits.argmax(1) == labels).double().mean().item() * 100
+            correct = int((logits.argmax(1) == labels).sum())
+            metrics[f"top1_{name}"] = 100.0 * correct / len(labels)
         context.result.facts["data"] = data.fingerprint()
         context.result.facts["evaluated"] = {
             name: {"on": len(data.split(name)), "of": len(data.split(name))} for name in self.splits

@@ -13,8 +13,8 @@ from thesisbench.data.arrays import mix
 
 
 def seed_all(*numbers: int) -> None:
-    """Seeds every global generator from some integers."""
-    seed = mix(*numbers)
+    """Seeds every global generator: with one number itself, with several from all of them."""
+    seed = numbers[0] if len(numbers) == 1 else mix(*numbers)
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)

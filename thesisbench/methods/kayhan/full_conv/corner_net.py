@@ -35,4 +35,4 @@ class CornerNet(nn.Module):
 
     def forward(self, images: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b 2"]:
         """Logits for top-left and bottom-right."""
-        return self.head(F.relu(self.conv(images)).amax(dim=(2, 3)))
+        return self.head(F.adaptive_max_pool2d(F.relu(self.conv(images)), 1).flatten(1))

@@ -7,9 +7,10 @@ test set is the Similar one moved by 16 rows, into the other class's height.
 *Deviations*. The thesis speaks of separate validation and test sets, but the released generator
 reseeds with 1988 for each, so that validation and Similar test are exactly the first 1,000 training
 images, and the printed numbers were made so. `protocol="released"` does the same,
-`protocol="held_out"` draws disjoint sets. The distribution is the released generator's, its stream
-is not: it redraws the right square until it is 5 columns away, here its column is drawn at once
-from the same conditional distribution.
+`protocol="held_out"` draws disjoint sets. `released` follows the released generator draw by draw
+(numpy's frozen `RandomState`), so its images are those behind the printed numbers. `held_out` has the
+same distribution, drawn at once: the right column from its conditional distribution, where the
+released generator redraws the right square until it is 5 columns away.
 """
 
 from __future__ import annotations
@@ -54,6 +55,22 @@ def _render(squares: np.ndarray, labels: np.ndarray) -> tuple[Tensor, Tensor]:
         top, left = corner[:, :1, None], corner[:, 1:, None]
         images[item, channels[:, None, None], top + rows, left + columns] = 1.0
     return torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64))
+
+
+def _draw_released(n: int, seed: int) -> np.ndarray:
+    """Corners [n, 4] in the released generator's order of draws, one square after the other."""
+    rng = np.random.RandomState(seed)
+    squares = np.empty((n, 4), dtype=np.int64)
+    for i, label in enumerate(_alternate(n)):
+        middle = FIRST_ROW[label] + ROWS // 2
+        left = rng.randint(LEFT_COLUMNS)
+        left_row = middle + rng.randint(-ROWS // 2, ROWS // 2)
+        right = left
+        while right - left < GAP:
+            right = rng.randint(left, RIGHT_LIMIT)
+            right_row = middle + rng.randint(-ROWS // 2, ROWS // 2)
+        squares[i] = left_row, left, right_row, right
+    return squares
 
 
 def generate_red_green(
@@ -136,7 +153,9 @@ def _released(data_seed: int, sizes: dict[str, int]) -> dict[str, Split]:
             f"n_val={sizes['val']} and n_test={sizes['similar']} must not exceed "
             f"n_train={sizes['train']}"
         )
-    images, labels = generate_red_green(sizes["train"], seed=data_seed)
+    images, labels = _render(
+        _draw_released(sizes["train"], data_seed), _alternate(sizes["train"])
+    )
     return {name: (images[:n].clone(), labels[:n].clone()) for name, n in sizes.items()}
 
 

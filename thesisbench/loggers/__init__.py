@@ -1,0 +1,1 @@
+"""The W&B mirror: one process a sweep copies what runs wrote; nothing is read back."""

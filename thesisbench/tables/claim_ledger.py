@@ -1,0 +1,78 @@
+"""What claims came to on accepted records: the entries of a chapter's claims.json.
+
+A claim may rest on several tables. It is judged here on accepted records alone, also where one of
+its tables is not being accepted, so that an entry never rests on a record that is not kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from thesisbench.errors import UserError
+from thesisbench.store.files import canonical_json
+from thesisbench.tables.accepted import AcceptedRecords
+from thesisbench.tables.claims import Claim
+from thesisbench.tables.collect import Key, Sources, collect
+from thesisbench.tables.judge import judge_claim
+from thesisbench.tables.model import Cell
+from thesisbench.tables.plan import Plan
+from thesisbench.tables.render.as_json import claim_json
+from thesisbench.tables.session import Session
+
+
+def judged_entries(session: Session, slug: str, accepted: AcceptedRecords) -> list[dict[str, Any]]:
+    """Entries for the claims of a chapter that rest on one of a session's tables.
+
+    Args:
+        session: tables at a scale.
+        slug: of the chapter.
+        accepted: the chapter's accepted records, those of the session's tables among them.
+    """
+    claims = [c for c in session.catalog.folders[slug].claims if set(c.where) & set(session.tables)]
+    others = dict.fromkeys(t for claim in claims for t in claim.where)
+    cells: dict[Key, Cell] = {}
+    digests: dict[str, str] = {}
+    for table in others:
+        if (plan := _plan(session, table)) is not None:
+            cells |= collect(plan, session.catalog, Sources(accepted.get), _paper(session, table))
+            digests |= _digest(table, plan, accepted)
+    return [_entry(session, claim, cells, digests) for claim in claims]
+
+
+def _entry(
+    session: Session, claim: Claim, cells: Mapping[Key, Cell], digests: Mapping[str, str]
+) -> dict[str, Any]:
+    look = 2 if session.second_look and claim.looks == 2 else 1
+    verdict = judge_claim(claim, cells, scale=session.scale, look=look)
+    judged_on = {table: digests[table] for table in claim.where if table in digests}
+    return {**claim_json(verdict), "digests": judged_on}
+
+
+def _of(session: Session, table: str) -> Session:
+    """A session of one table at the same scale, with the seeds its spec declares."""
+    return replace(session, tables=(table,), seeds=None, _found={})
+
+
+def _plan(session: Session, table: str) -> Plan | None:
+    """The plan of a table, None for one that is not here or has targets only."""
+    if table not in session.catalog.tables:
+        return None
+    try:
+        return _of(session, table).plan
+    except UserError:
+        return None
+
+
+def _paper(session: Session, table: str) -> frozenset[str]:
+    return _of(session, table).paper_ids
+
+
+def _digest(table: str, plan: Plan, accepted: AcceptedRecords) -> dict[str, str]:
+    """Table id -> digest of the results it was judged on; nothing where none is accepted."""
+    found = {i: record for i in plan.runs if (record := accepted.get(i)) is not None}
+    results = {i: record["result"] for i, record in found.items()}
+    text = canonical_json(results)
+    return {table: hashlib.sha256(text.encode()).hexdigest()} if results else {}

@@ -1,0 +1,1 @@
+"""Tables for people and for machines; import the module of the form that is wanted."""

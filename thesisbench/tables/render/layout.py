@@ -1,0 +1,232 @@
+"""A table in plain words, for every form it is rendered in: header, rows, cells, notes, claims.
+
+Nothing is decided here: numbers come from cells, words from verdicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from thesisbench.tables.judge import power_note
+from thesisbench.tables.model import AtomVerdict, Cell, ClaimVerdict
+from thesisbench.tables.render.facts import table_facts
+from thesisbench.tables.render.words import (
+    decimals_of,
+    difference_text,
+    figure,
+    interval_text,
+    ours_text,
+    published_text,
+)
+from thesisbench.tables.spec import Column, Row, Table
+
+if TYPE_CHECKING:
+    from thesisbench.tables.claims import Claim
+    from thesisbench.tables.compare import CellVerdictDetail
+    from thesisbench.tables.session import Session
+
+ARROWS = {"higher": "↑", "lower": "↓", "none": ""}
+LEGEND = {"higher": "↑ higher is better", "lower": "↓ lower is better"}
+_ORIGINS = {
+    "published": "by others",
+    "external": "external",
+    "human": "human",
+    "derived": "derived",
+}
+
+
+@dataclass(frozen=True)
+class CellView:
+    """A cell in words.
+
+    Attributes:
+        published, ours: the numbers, or why there is none. difference: ours minus published, where
+            comparable. verdict: in one word. note: letter of the note that says why, or nothing.
+    """
+
+    published: str
+    ours: str
+    difference: str
+    verdict: str
+    note: str
+
+
+@dataclass(frozen=True)
+class RowView:
+    """A row: its label (with "ours", "human" or the like in brackets) and its cells by column."""
+
+    label: str
+    cells: tuple[CellView, ...]
+
+
+@dataclass(frozen=True)
+class AtomView:
+    """An atom of a claim in words."""
+
+    text: str
+    kind: str
+    result: str
+    margin: str
+    interval: str
+    n: str
+    power: str
+    why: str
+
+
+@dataclass(frozen=True)
+class ClaimView:
+    """A claim in words: what it says, what it came to, and its atoms."""
+
+    id: str
+    text: str
+    summary: str
+    why: str
+    atoms: tuple[AtomView, ...]
+
+
+@dataclass(frozen=True)
+class TableView:
+    """A table in words.
+
+    Attributes:
+        id, title, scale: of the table. facts: sentences for the head. columns: their headers.
+        rows: in order. legend: what the signs mean. notes: letter -> reason, and more in words.
+        remarks: on rows, and of the table as a whole. claims: those that rest on the table.
+    """
+
+    id: str
+    title: str
+    scale: str
+    facts: tuple[str, ...]
+    columns: tuple[str, ...]
+    rows: tuple[RowView, ...]
+    legend: str
+    notes: Mapping[str, str]
+    remarks: tuple[str, ...]
+    claims: tuple[ClaimView, ...]
+
+    @property
+    def has_differences(self) -> bool:
+        """At least one cell is compared with its published value."""
+        return any(cell.difference for row in self.rows for cell in row.cells)
+
+
+class _Notes:
+    """Reasons, each written once and named by a letter."""
+
+    def __init__(self) -> None:
+        self.letters: dict[str, str] = {}
+
+    def letter(self, reason: str) -> str:
+        """The letter of a reason; nothing for no reason."""
+        if not reason:
+            return ""
+        return self.letters.setdefault(reason, _letter(len(self.letters)))
+
+
+def lay_out(session: Session, table_id: str) -> TableView:
+    """Describes a table of a session.
+
+    Raises:
+        UserError: no such table.
+    """
+    table, notes = session.catalog.table(table_id), _Notes()
+    rows = tuple(_row(session, table, key, notes) for key in table.rows)
+    return TableView(
+        id=table_id,
+        title=table.title,
+        scale=session.scale,
+        facts=table_facts(session, table_id).sentences(),
+        columns=tuple(header(column) for column in table.columns.values()),
+        rows=rows,
+        legend=_legend(session, table),
+        notes={letter: reason for reason, letter in notes.letters.items()},
+        remarks=_remarks(table),
+        claims=_claims(session, table_id),
+    )
+
+
+def header(column: Column) -> str:
+    """Name, unit and direction of a column, such as "AP (%) ↑"."""
+    unit = f"({column.unit})" if column.unit else ""
+    return " ".join(filter(None, (column.name, unit, ARROWS[column.better])))
+
+
+def claims_on(session: Session, table_id: str) -> list[ClaimVerdict]:
+    """Verdicts of the claims that rest on a table."""
+    judged = session.claims.get(session.catalog.tables[table_id].slug, [])
+    return [verdict for verdict in judged if table_id in verdict.tables]
+
+
+def _row(session: Session, table: Table, key: str, notes: _Notes) -> RowView:
+    row = table.rows[key]
+    origin = "ours" if row.extra else _ORIGINS.get(row.source, "")
+    label = f"{row.label} ({origin})" if origin else row.label
+    cells = []
+    for name, column in table.columns.items():
+        in_column = [session.cells[table.id, r, name] for r in table.rows]
+        place = (table.id, key, name)
+        decimals = decimals_of(in_column, column.decimals)
+        cells.append(_cell(session.cells[place], session.verdicts[place], decimals, notes))
+    return RowView(label, tuple(cells))
+
+
+def _cell(cell: Cell, detail: CellVerdictDetail, decimals: int, notes: _Notes) -> CellView:
+    shown = f"= is the run of {cell.same_as}" if cell.same_as else ""
+    why = "; ".join(filter(None, (detail.why, shown)))
+    return CellView(
+        published=published_text(cell, decimals),
+        ours=ours_text(cell, decimals),
+        difference=difference_text(detail.difference, decimals),
+        verdict=detail.verdict,
+        note=notes.letter(why),
+    )
+
+
+def _legend(session: Session, table: Table) -> str:
+    directions = dict.fromkeys(column.better for column in table.columns.values())
+    parts = [LEGEND[better] for better in directions if better in LEGEND]
+    if any(cell.same_as for cell in session.cells.values() if cell.table == table.id):
+        parts.append("= the same run as another cell's")
+    parts.append("ours: mean ± standard deviation over n seeds")
+    return "; ".join(parts)
+
+
+def _remarks(table: Table) -> tuple[str, ...]:
+    rows: list[Row] = list(table.rows.values())
+    on_rows = [f"{row.label}: {' '.join(row.note.split())}" for row in rows if row.note]
+    return (*on_rows, " ".join(table.notes.split())) if table.notes else tuple(on_rows)
+
+
+def _claims(session: Session, table_id: str) -> tuple[ClaimView, ...]:
+    stated = {claim.id: claim for claim in session.catalog.tables[table_id].claims}
+    return tuple(_claim(v, stated.get(v.claim)) for v in claims_on(session, table_id))
+
+
+def _claim(verdict: ClaimVerdict, stated: Claim | None) -> ClaimView:
+    alpha = stated.alpha_per_look if stated else None
+    atoms = tuple(_atom(atom, alpha) for atom in verdict.atoms)
+    text = " ".join(verdict.text.split())
+    return ClaimView(verdict.claim, text, verdict.summary, verdict.why or "", atoms)
+
+
+def _atom(atom: AtomVerdict, alpha: float | None) -> AtomView:
+    lost = f" (dropped: {', '.join(map(str, atom.dropped))})" if atom.dropped else ""
+    return AtomView(
+        text=atom.text,
+        kind=atom.kind.replace("_", " "),
+        result=atom.result,
+        margin=figure(atom.margin),
+        interval=interval_text(atom.interval),
+        n=f"{atom.n}{lost}" if atom.n or lost else "",
+        power=power_note(atom, alpha=alpha),
+        why=atom.why or "",
+    )
+
+
+def _letter(index: int) -> str:
+    """a, b, ..., z, aa, ab, ..."""
+    before, last = divmod(index, 26)
+    return (_letter(before - 1) if before else "") + chr(ord("a") + last)
