@@ -1,8 +1,8 @@
 """The writer process of a sweep: copies curves and results of its runs into W&B.
 
 `python -m thesisbench.loggers.mirror MANIFEST`, started by `sweep.Mirror`. It looks into the run
-folders every second, reads nothing back from W&B, and ends when its standard input does (the parent
-closed it, or is gone). Exit code: 0, FAILED (runs were left out), WENT_OFFLINE (no connection).
+folders every second and ends when the parent says so or is gone. From W&B it learns only how far a
+resumed run was. Exit code: 0, FAILED (runs were left out), WENT_OFFLINE (no connection).
 """
 
 from __future__ import annotations
@@ -15,66 +15,15 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from thesisbench.loggers.curve import Curve
 from thesisbench.loggers.mode import Mode
+from thesisbench.loggers.tracker import Tracker, Wandb
 
 FAILED, WENT_OFFLINE = 1, 3
 POLL_SECONDS = 1.0
 REFUSALS = 3  # so many runs in a row that W&B does not open, and the writer gives up
-SETTINGS: Mapping[str, Any] = {
-    "silent": True,
-    "console": "off",
-    "save_code": False,
-    "disable_code": True,
-    "disable_git": True,
-    "disable_job_creation": True,
-    "host": "",
-    "init_timeout": 10.0,
-    "finish_timeout": 10.0,
-    "x_disable_meta": True,
-    "x_disable_stats": True,
-    "x_disable_machine_info": True,
-    "x_save_requirements": False,
-}
-
-
-class Tracker(Protocol):
-    """Where runs are mirrored to."""
-
-    def open(self, manifest: Mapping[str, Any], entry: Mapping[str, Any], mode: Mode) -> Any:
-        """Starts the tracked run of an entry, or goes on with the one that has its id."""
-
-    def drop(self) -> None:
-        """Lets go of all open runs, such as those of a lost connection."""
-
-
-class Wandb:
-    """W&B, imported by the writer process only."""
-
-    def open(self, manifest: Mapping[str, Any], entry: Mapping[str, Any], mode: Mode) -> Any:
-        """Starts the W&B run of an entry; it records nothing of this process or machine."""
-        import wandb
-
-        known = wandb.Settings.model_fields  # older versions lack some settings
-        settings = wandb.Settings(**{k: v for k, v in SETTINGS.items() if k in known})
-        return wandb.init(
-            project=manifest["project"],
-            entity=manifest["entity"],
-            mode=mode,
-            dir=manifest["root"],
-            resume="allow",
-            reinit="create_new",
-            settings=settings,
-            **entry,
-        )
-
-    def drop(self) -> None:
-        """Ends W&B's service process, which keeps the ids of runs that failed to start."""
-        import wandb
-
-        wandb.teardown(exit_code=1)
 
 
 @dataclass
