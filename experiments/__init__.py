@@ -1,1 +1,1 @@
-"""Specifications and accepted results, one folder a chapter; shipped as `thesisbench.experiments`."""
+"""Specifications and accepted results, a folder a chapter; shipped as thesisbench.experiments."""

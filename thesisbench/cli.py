@@ -58,7 +58,7 @@ def _reproduce(
 ) -> None:
     """Regenerate tables: plan, run what is missing, collect, judge, render.
 
-    Examples:
+    For example:
 
       thesisbench reproduce kayhan.t2.1
 
@@ -72,6 +72,7 @@ def _reproduce(
     """
     from thesisbench.reproduce import Request, reproduce
 
+    del workers, launcher  # they became overrides, see _launcher_words
     infrastructure = selected.infrastructure
     request = Request(selected.session, infrastructure, tuple(rerun or ()), strict, out)
     console = _console(stderr=as_json)
@@ -169,7 +170,7 @@ _PASS_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
 def train(context: typer.Context) -> None:
     """Run one recipe, or a sweep of it: plain Hydra, with our run folders and records.
 
-    Examples:
+    For example:
 
       thesisbench train experiment=kayhan/full_conv/red_green border=full seed=1,2 -m
 

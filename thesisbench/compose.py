@@ -195,7 +195,7 @@ def _apply(
     for override in values:
         if "_target_" in override.key_or_group.split("."):
             raise UserError(
-                f"{origin}: {override.input_line!r} sets a _target_; write an option file in a config group"
+                f"{origin}: {override.input_line!r} sets a _target_; write an option file instead"
             )
         try:
             ConfigLoaderImpl._apply_overrides_to_config([override], config)
@@ -211,9 +211,7 @@ def _apply(
     return {str(k): v for k, v in resolved.items()}
 
 
-def _explain(
-    override: Override, base: DictConfig, error: Exception, groups: Sequence[str]
-) -> str:
+def _explain(override: Override, base: DictConfig, error: Exception, groups: Sequence[str]) -> str:
     key = override.key_or_group
     known = _keys(OmegaConf.to_container(base, resolve=False))
     if key in known or override.is_add() or override.is_force_add():

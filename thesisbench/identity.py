@@ -86,7 +86,7 @@ def run_id(
     *,
     with_revision: bool = True,
 ) -> str:
-    """Id of a run (hex); without the revision it is its lineage, which a bug fix does not change."""
+    """Id of a run (hex); without the revision: its lineage, which a bug fix does not change."""
     subject: dict[str, Any] = {
         "id_version": ID_VERSION,
         "needs": {name: list(ids) for name, ids in needs.items()},

@@ -1,7 +1,7 @@
 """Makes objects from `_target_` nodes, and only from packages on an allow-list.
 
-A configuration is data; it must not be able to call anything it likes. Users allow their own package
-with `--allow-targets PKG`, which travels to the runs in an environment variable.
+A configuration is data; it must not be able to call anything it likes. Users allow their own
+package with `--allow-targets PKG`, which travels to the runs in an environment variable.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a person sees while runs are executed: one bar for all, one line for each that is running."""
+"""What a person sees while runs are executed: one bar for all, a line for each that is running."""
 
 from __future__ import annotations
 

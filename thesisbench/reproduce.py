@@ -32,7 +32,7 @@ class Request:
     """What the user asked for.
 
     Attributes:
-        session: tables, scale, overrides and seeds. infrastructure: the `launcher` and `logger` nodes.
+        session: tables, scale, overrides and seeds. infrastructure: launcher and logger nodes.
         rerun: words of --rerun. strict: a failing claim is an error. out: folder of the reports.
     """
 
@@ -131,7 +131,8 @@ def _exit_code(request: Request, work: Work, outcome: dict[str, str], console: C
     if lost:
         log = session.store.folder(lost[0]).log_file
         again = f"thesisbench reproduce {' '.join(session.tables)} --scale {session.scale}"
-        text = f"{len(lost)} runs did not finish; the first one's log: {log}; again: {again} --rerun failed"
+        text = f"{len(lost)} runs did not finish; the first one's log: {log}; again: {again}"
+        text += " --rerun failed"
         console.print(text, markup=False, highlight=False, soft_wrap=True)
     if lost or failed or session.store.problems:
         return FAILED

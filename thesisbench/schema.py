@@ -1,6 +1,6 @@
 """Types of the keys that every run configuration has, whatever its chapter.
 
-Registered with Hydra's ConfigStore: a wrong type or an unknown key is an error before anything runs.
+Registered with Hydra's ConfigStore: a wrong type or unknown key is an error before anything runs.
 """
 
 from __future__ import annotations

@@ -29,8 +29,13 @@ def make_session(
     """The session that command-line words select, and the launcher and logger nodes.
 
     Args:
-        words: table ids and overrides, mixed. named: chapter, thesis, every.
-        scale, seeds, second_look: as given. spec_dirs, config_dirs: the user's folders.
+        words: table ids and overrides, mixed.
+        named: chapter, thesis, every.
+        scale: smoke, small or paper.
+        seeds: as written, such as "0-4"; None takes the spec's.
+        second_look: twice the seeds.
+        spec_dirs: the user's folders of chapters.
+        config_dirs: the user's folders of config groups.
         store: the runs folder; the default one when not given.
 
     Raises:
@@ -70,7 +75,7 @@ def is_override(word: str) -> bool:
 
 
 def changes_runs(override: str) -> bool:
-    """Whether an override may change a run's id: all do, save those of launcher, logger and devices."""
+    """Whether an override may change a run's id: all but those of launcher, logger and devices."""
     first, _, rest = key_of(override).partition(".")
     if first in (*INFRASTRUCTURE, "trainer") and not rest:
         return False

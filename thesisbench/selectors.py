@@ -62,8 +62,8 @@ class Selected:
 def selects(command: Callable[..., None]) -> Callable[..., None]:
     """Gives a command the shared parameters; it receives a `Selected` as its first argument.
 
-    Words that a command's own options stand for (`--launcher X` is `launcher=X`) are returned by its
-    attribute `extra_words`, a function of its own arguments.
+    Words that a command's own options stand for (`--launcher X` is `launcher=X`) are returned by
+    its attribute `extra_words`, a function of its own arguments.
     """
     own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
     kind = inspect.Parameter.KEYWORD_ONLY

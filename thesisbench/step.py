@@ -69,7 +69,8 @@ class StepContext:
 
     Attributes:
         config: its resolved configuration (plain data). folder: where it may write.
-        attempt: folder of this attempt's checkpoints. previous: those of earlier attempts, newest first.
+        attempt: folder of this attempt's checkpoints.
+        previous: those of earlier attempts, newest first.
         needs: input name -> runs, in order; an absent input is not there.
         report: tells how far it is. allowed: False once another process owns the run.
     """
@@ -79,7 +80,7 @@ class StepContext:
     attempt: Path
     previous: tuple[Path, ...] = ()
     needs: Mapping[str, tuple[NeededRun, ...]] = field(default_factory=dict)
-    report: Callable[[dict[str, Any]], None] = lambda progress: None
+    report: Callable[[dict[str, Any]], None] = lambda _: None
     allowed: Callable[[], bool] = lambda: True
     result: StepResult = field(default_factory=StepResult)
 

@@ -1,4 +1,4 @@
-"""Ad-hoc runs and sweeps: plain Hydra on the command line, our run folders and records behind it."""
+"""Ad-hoc runs and sweeps: plain Hydra on the command line, our run folders and records behind."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def train(arguments: Sequence[str], console: Console) -> int:
         return _hydra(arguments)
     overrides, multirun, composer, rerun = _options(arguments)
     runs = plan_sweep(composer, overrides, multirun=multirun)
-    return _execute(runs, composer, overrides, rerun, console)
+    return _execute(runs, rerun, console)
 
 
 def plan_sweep(composer: Composer, overrides: Sequence[str], *, multirun: bool) -> list[PlannedRun]:
@@ -44,7 +44,7 @@ def plan_sweep(composer: Composer, overrides: Sequence[str], *, multirun: bool) 
         UserError: a sweep without -m, or a configuration that is no runnable step.
     """
     lines = expand(composer, overrides) if multirun else [list(overrides)]
-    runs = [ad_hoc_run(composer.compose(line, "train"), line) for line in lines]
+    runs = [ad_hoc_run(composer.compose(line, "train")) for line in lines]
     return list({run.id: run for run in runs}.values())
 
 
@@ -60,7 +60,7 @@ def expand(composer: Composer, overrides: Sequence[str]) -> list[list[str]]:
     return [list(line) for line in itertools.product(*options)]
 
 
-def ad_hoc_run(composed: Composed, overrides: Sequence[str]) -> PlannedRun:
+def ad_hoc_run(composed: Composed) -> PlannedRun:
     """A run that no table asked for."""
     config, recipe = composed.config, composed.choices.get("experiment", "none")
     if config["kind"] not in ("fit", "analytic"):
@@ -80,13 +80,7 @@ def ad_hoc_run(composed: Composed, overrides: Sequence[str]) -> PlannedRun:
     )
 
 
-def _execute(
-    runs: Sequence[PlannedRun],
-    composer: Composer,
-    overrides: Sequence[str],
-    rerun: Sequence[str],
-    console: Console,
-) -> int:
+def _execute(runs: Sequence[PlannedRun], rerun: Sequence[str], console: Console) -> int:
     store, known = RunStore(), {run.id: run for run in runs}
     states = {i: store.state(i).name for i in known}
     work = sort_out(runs, states, Rerun.of(rerun or ["failed"], known))
@@ -162,8 +156,6 @@ def _hydra(arguments: Sequence[str]) -> int:
     configure_log(None)
     sys.argv = ["thesisbench train", *arguments]
     os.environ.setdefault("HYDRA_FULL_ERROR", "0")
-    if "-c" not in arguments and "--cfg" not in arguments:
-        sys.argv = [a for a in sys.argv]
 
     @hydra.main(version_base="1.3", config_path="pkg://thesisbench.conf", config_name="train")
     def never(config: Any) -> None:  # pragma: no cover - only flags that print lead here

@@ -1,4 +1,4 @@
-"""Data sets held in memory and their loading, batch by batch, as a function of (seed, epoch, index).
+"""Data sets held in memory and their loading, as a function of (seed, epoch, index).
 
 Nothing drawn here depends on generator history, worker count or device count: a sampler yields
 (epoch, index), and whatever is random about a sample is drawn from (seed, epoch, index).

@@ -53,7 +53,7 @@ class LocalLauncher:
     def launch(
         self, store: RunStore, jobs: Sequence[Job], on_event: OnEvent, on_tick: OnTick
     ) -> dict[str, str]:
-        """Executes jobs; on an interrupt the children are ended, resumable, and the interrupt goes on."""
+        """Executes jobs; an interrupt ends the children, resumable, and goes on."""
         queue, known = Queue.of(jobs, on_event), {job.id: job for job in jobs}
         with changed_environment(child_environment(self.threads)):
             try:

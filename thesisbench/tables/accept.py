@@ -18,13 +18,7 @@ from typing import Any
 from thesisbench.errors import CorruptFileError, SpecError, UserError
 from thesisbench.store.files import plain_errors, read_json, write_text
 from thesisbench.store.provenance import code_version
-from thesisbench.tables.accepted import (
-    CLAIMS_FILE,
-    FORMAT,
-    AcceptedRecords,
-    Packed,
-    read_accepted,
-)
+from thesisbench.tables.accepted import CLAIMS_FILE, FORMAT, AcceptedRecords, Packed
 from thesisbench.tables.catalog import ChapterFolder
 from thesisbench.tables.claim_ledger import judged_entries
 from thesisbench.tables.collect import Record
@@ -43,10 +37,11 @@ def accept(session: Session, *, out: Path | None = None) -> list[Path]:
         out: folder that takes <thesis>/<chapter>/results/<scale>/ instead of the specs' own.
 
     Returns:
-        The files written; one that would only change its date is left as it is and not listed.
+        The files written; one whose records or verdicts are there already is left as it is.
 
     Raises:
         UserError: one line on the first thing that stands in the way; nothing is written then.
+        SpecError: a file of accepted results that cannot be read; nothing is written either.
     """
     _check_overrides(session)
     folders = {t: _target(session.catalog.tables[t], out) for t in session.tables}
@@ -54,17 +49,16 @@ def accept(session: Session, *, out: Path | None = None) -> list[Path]:
         _check_seeds(session, table)
         _check_cells(session, table)
     records = {table: _records(session, table) for table in session.tables}
+    texts: dict[Path, str] = {}
     for folder in dict.fromkeys(folders.values()):
-        with plain_errors("make", folder.results(session.scale)):
-            folder.results(session.scale).mkdir(parents=True, exist_ok=True)
-    written = [
-        path
-        for table in session.tables
-        if (path := _write_table(session, table, folders[table], records[table])) is not None
-    ]
-    for folder in dict.fromkeys(folders.values()):
-        written += _write_claims(session, folder)
-    return written
+        here = {t: found for t, found in records.items() if folders[t] == folder}
+        texts |= _texts(session, folder, here)
+    for path in texts:
+        with plain_errors("make", path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+    for path, text in texts.items():
+        write_text(path, text)
+    return list(texts)
 
 
 def _check_overrides(session: Session) -> None:
@@ -146,15 +140,28 @@ def _records(session: Session, table: str) -> dict[str, Record]:
     return found
 
 
-def _write_table(
-    session: Session, table: str, folder: ChapterFolder, records: Mapping[str, Record]
-) -> Path | None:
-    """Writes the records of a table, unless the same are there."""
-    path = folder.results(session.scale) / f"{session.catalog.table(table).key}.json"
-    if path.exists() and _same(path, records):
-        return None
+def _texts(
+    session: Session, folder: ChapterFolder, records: Mapping[str, Mapping[str, Record]]
+) -> dict[Path, str]:
+    """Path -> content of the files of a chapter that change: its tables', then claims.json."""
+    place, accepted = folder.results(session.scale), AcceptedRecords([folder])
+    kept, texts = accepted.tables(session.scale), dict[Path, str]()
+    for table, found in records.items():
+        same = table in kept and list(kept[table].runs.items()) == list(found.items())
+        if not same:
+            path = place / f"{session.catalog.table(table).key}.json"
+            texts[path] = _dump(_table_content(session, table, found))
+    new = {i: record for found in records.values() for i, record in found.items()}
+    judged = judged_entries(session, folder.slug, lambda i: new.get(i) or accepted.get(i))
+    path = place / CLAIMS_FILE
+    before = _read_entries(path)
+    after = _updated(session, folder, before, judged)
+    return texts if after == before else {**texts, path: _dump(after)}
+
+
+def _table_content(session: Session, table: str, records: Mapping[str, Record]) -> dict[str, Any]:
     packed = Packed.of(records.items())
-    content = {
+    return {
         "format": FORMAT,
         "table": table,
         "scale": session.scale,
@@ -166,29 +173,18 @@ def _write_table(
         "configs": {name: _ordered(v) for name, v in packed.configs.items()},
         "runs": {i: _ordered(record) for i, record in packed.runs.items()},
     }
-    write_text(path, _dump(content))
-    return path
 
 
-def _same(path: Path, records: Mapping[str, Record]) -> bool:
-    try:
-        return list(read_accepted(path).runs.items()) == list(records.items())
-    except SpecError:
-        return False  # what cannot be read is written anew
-
-
-def _write_claims(session: Session, folder: ChapterFolder) -> list[Path]:
-    """Updates claims.json of a chapter; entries of claims on other tables only are kept."""
-    path = folder.results(session.scale) / CLAIMS_FILE
-    judged = judged_entries(session, folder.slug, AcceptedRecords([folder]))
-    before = _read_entries(path)
+def _updated(
+    session: Session,
+    folder: ChapterFolder,
+    before: list[dict[str, Any]],
+    judged: list[dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """The entries of claims.json: new ones, and those of claims on other tables as they were."""
+    entries = {e["claim"]: e for e in before} | {e["claim"]: e for e in judged}
     stated = [claim.id for claim in session.catalog.folders[folder.slug].claims]
-    kept = {entry["claim"]: entry for entry in before} | {e["claim"]: e for e in judged}
-    after = [_ordered(kept[claim]) for claim in stated if claim in kept]
-    if after == before:
-        return []
-    write_text(path, _dump(after))
-    return [path]
+    return [_ordered(entries[claim]) for claim in stated if claim in entries]
 
 
 def _read_entries(path: Path) -> list[dict[str, Any]]:

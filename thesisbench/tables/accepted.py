@@ -92,7 +92,9 @@ def read_accepted(path: Path) -> AcceptedTable:
     try:
         content = read_json(path)
     except CorruptFileError as error:
-        raise SpecError(f"{error}; restore it from version control or accept again") from None
+        raise SpecError(
+            f"{error}; restore it from version control, or remove it and accept again"
+        ) from None
     found = content.get("format") if isinstance(content, dict) else None
     if found != FORMAT:
         raise SpecError(

@@ -75,7 +75,7 @@ def _cell(table: Table, chapter: Chapter, r: str, row: Row, c: str, column: Colu
     step = column.step or row.step or table.step
     if step is None:
         raise SpecError(
-            f"{where}: no step; give the column, the row or the table one of {', '.join(chapter.steps)}"
+            f"{where}: no step; give column, row or table one of {', '.join(chapter.steps)}"
         )
     read = (row.read.get(c) if isinstance(row.read, dict) else row.read) or column.read or c
     assignment, taken = _assignment(table, chapter, row, column, step, where)
@@ -90,20 +90,23 @@ def _assignment(
     for factor, level in column.at.items():
         if factor in row.at and word(row.at[factor]) != word(level):
             raise SpecError(
-                f"{where}: row says {factor}={word(row.at[factor])}, column says {factor}={word(level)}"
+                f"{where}: row says {factor}={word(row.at[factor])}, "
+                f"column says {factor}={word(level)}"
             )
         given[factor] = word(level)
     taken = steps_factors(chapter, step)
     stray = [f for f in given if f not in taken]
     if stray:
         raise SpecError(
-            f"{where}: sets {', '.join(stray)}, which no step behind it takes ({', '.join(taken) or 'none'})"
+            f"{where}: sets {', '.join(stray)}, which no step behind it takes "
+            f"({', '.join(taken) or 'none'})"
         )
     full = {**{f: v for f, v in chapter.defaults.items() if f in taken}, **given}
     missing = [f for f in taken if f not in full]
     if missing:
         raise SpecError(
-            f"{where}: no level for {', '.join(missing)}; set it in `at:` or in the chapter's defaults"
+            f"{where}: no level for {', '.join(missing)}; "
+            "set it in `at:` or in the chapter's defaults"
         )
     for factor, level in full.items():
         check_level(chapter, factor, level, where)
@@ -122,7 +125,7 @@ def steps_factors(chapter: Chapter, step: str) -> tuple[str, ...]:
 
 
 def active_factors(chapter: Chapter, step: str, levels: Assignment) -> tuple[str, ...]:
-    """Factors that reach a run under these levels: as above, without needs whose condition is untrue."""
+    """The same under given levels: needs whose condition is untrue bring no factors."""
     found = dict.fromkeys(chapter.steps[step].takes)
     for needs in chapter.steps[step].inputs().values():
         for need in needs:

@@ -1,4 +1,4 @@
-"""Where the specs are: the shipped chapters and those of users, found without importing anything heavy."""
+"""Where the specs are: the shipped chapters and those of users."""
 
 from __future__ import annotations
 
@@ -78,7 +78,8 @@ class Catalog:
             path = Path(directory)
             if not path.is_dir():
                 raise UserError(
-                    f"--spec-dir {directory}: no such folder; it holds <thesis>/<chapter>/chapter.yaml"
+                    f"--spec-dir {directory}: no such folder; "
+                    "it holds <thesis>/<chapter>/chapter.yaml"
                 )
             roots.append((path.resolve(), False))
         return cls(tuple(roots))
@@ -105,7 +106,8 @@ class Catalog:
             for table_id in folder.tables:
                 if table_id in owners:
                     raise SpecError(
-                        f"table {table_id!r} is defined twice, in {owners[table_id].slug} and {folder.slug}"
+                        f"table {table_id!r} is defined twice, in {owners[table_id].slug} "
+                        f"and {folder.slug}"
                     )
                 owners[table_id] = folder
         return owners

@@ -7,29 +7,30 @@ its tables is not being accepted, so that an entry never rests on a record that 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from thesisbench.errors import UserError
 from thesisbench.store.files import canonical_json
-from thesisbench.tables.accepted import AcceptedRecords
 from thesisbench.tables.claims import Claim
-from thesisbench.tables.collect import Key, Sources, collect
+from thesisbench.tables.collect import Key, Record, Sources, collect
 from thesisbench.tables.judge import judge_claim
 from thesisbench.tables.model import Cell
 from thesisbench.tables.plan import Plan
 from thesisbench.tables.render.as_json import claim_json
 from thesisbench.tables.session import Session
 
+Lookup = Callable[[str], Record | None]
 
-def judged_entries(session: Session, slug: str, accepted: AcceptedRecords) -> list[dict[str, Any]]:
+
+def judged_entries(session: Session, slug: str, records: Lookup) -> list[dict[str, Any]]:
     """Entries for the claims of a chapter that rest on one of a session's tables.
 
     Args:
         session: tables at a scale.
         slug: of the chapter.
-        accepted: the chapter's accepted records, those of the session's tables among them.
+        records: run id -> its record if it is accepted, or just being accepted.
     """
     claims = [c for c in session.catalog.folders[slug].claims if set(c.where) & set(session.tables)]
     others = dict.fromkeys(t for claim in claims for t in claim.where)
@@ -37,8 +38,8 @@ def judged_entries(session: Session, slug: str, accepted: AcceptedRecords) -> li
     digests: dict[str, str] = {}
     for table in others:
         if (plan := _plan(session, table)) is not None:
-            cells |= collect(plan, session.catalog, Sources(accepted.get), _paper(session, table))
-            digests |= _digest(table, plan, accepted)
+            cells |= collect(plan, session.catalog, Sources(records), _paper(session, table))
+            digests |= _digest(table, plan, records)
     return [_entry(session, claim, cells, digests) for claim in claims]
 
 
@@ -70,9 +71,9 @@ def _paper(session: Session, table: str) -> frozenset[str]:
     return _of(session, table).paper_ids
 
 
-def _digest(table: str, plan: Plan, accepted: AcceptedRecords) -> dict[str, str]:
+def _digest(table: str, plan: Plan, records: Lookup) -> dict[str, str]:
     """Table id -> digest of the results it was judged on; nothing where none is accepted."""
-    found = {i: record for i in plan.runs if (record := accepted.get(i)) is not None}
+    found = {i: record for i in plan.runs if (record := records(i)) is not None}
     results = {i: record["result"] for i, record in found.items()}
     text = canonical_json(results)
     return {table: hashlib.sha256(text.encode()).hexdigest()} if results else {}

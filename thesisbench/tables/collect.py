@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
-from thesisbench.tables.catalog import Catalog
 from thesisbench.tables.expr import ExpressionError, Reference
 from thesisbench.tables.model import Cell, CellState
 from thesisbench.tables.plan import CONSTANT, CellPlan, Plan
@@ -35,14 +34,12 @@ class Sources:
     stale: frozenset[str] = frozenset()
 
 
-def collect(
-    plan: Plan, catalog: Catalog, sources: Sources, paper: Iterable[str] = ()
-) -> dict[Key, Cell]:
+def collect(plan: Plan, sources: Sources, paper: Iterable[str] = ()) -> dict[Key, Cell]:
     """All cells of a plan.
 
     Args:
         plan: with the cells and the runs they read.
-        catalog: the tables. sources: of records.
+        sources: of records.
         paper: ids of the runs of scale paper; cells made of these only are comparable.
     """
     paper_ids = frozenset(paper)
@@ -159,14 +156,14 @@ def _derive(key: Key, plan: Plan, cells: dict[Key, Cell], path: tuple[Key, ...])
         )
         return cells[key]
     inputs = {
-        reference: _derive(_place(key, reference, spec.by_row), plan, cells, (*path, key))
+        reference: _derive(_place(key, reference), plan, cells, (*path, key))
         for reference in formula.references()
     }
     cells[key] = _combined(key, plan.cells[key], inputs)
     return cells[key]
 
 
-def _place(key: Key, reference: Reference, by_row: bool) -> Key:
+def _place(key: Key, reference: Reference) -> Key:
     table, row, column = key
     return (table, reference.row or row, reference.column or column)
 

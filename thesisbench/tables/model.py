@@ -1,4 +1,4 @@
-"""The values that pass from one module of the engine to the next; plain data, no logic, no heavy imports.
+"""The values that pass from one module of the engine to the next: plain data, no logic.
 
 specs -> plan -> runs -> records -> cells -> verdicts -> report
 """
@@ -44,14 +44,14 @@ class Cell:
     Attributes:
         table: table id; row, column: keys.
         source: where its number comes from.
-        state: done (all replicates), partial, missing (planned, no record), skipped (with `reason`),
+        state: done (all replicates), partial, missing (planned, no record), skipped (see `why`),
             failed, stale (records of an older revision only), printed (nothing to run).
         values: seed -> value (the mean over other replicate keys); a constant has the one key -1.
         diverged: seeds whose run left the finite range.
         expected: the seeds that were planned.
         runs: seed -> ids of the runs whose metrics the value was read from.
         target: the published value.
-        comparable: every run behind it is a run of scale paper, and no override of the user changed it.
+        comparable: every run behind it is a run of scale paper, unchanged by overrides.
         constant: the step has no replicates; `values` holds the key -1 only.
         same_as: "row.column" or level whose run this cell shows ("=" in reports).
         why: reason of a skip, of "not comparable", or the last log line of a failure.

@@ -150,6 +150,8 @@ class _TablePlanner:
     def _cell(self, spec: CellSpec, replicates: list[dict[str, int]]) -> CellPlan:
         if spec.source != "run":
             return CellPlan(spec)
+        if spec.target.reason == "not_applicable":
+            return CellPlan(spec, skipped="has no meaning here (not applicable)")
         runs: dict[int, list[str]] = {}
         where = f"{self.table.id}[{spec.row}].{spec.column}"
         self.shown_instead.clear()
@@ -281,7 +283,7 @@ class _TablePlanner:
 
 
 def at_scale(scales: Any, scale: str) -> Any:
-    """What a scale -> value mapping says at a scale (smoke falls back on small); lists hold at all."""
+    """What scale -> value says at a scale (smoke falls back on small); a list holds at all."""
     if not isinstance(scales, dict):
         return scales
     fallback = scales.get("small") if scale == "smoke" else None

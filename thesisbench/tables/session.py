@@ -1,6 +1,6 @@
 """Plan, records, cells and verdicts of some tables at one scale, put together.
 
-What `report`, `status`, `accept` and `reproduce` have in common: each shows or keeps a part of this.
+What `report`, `status`, `accept` and `reproduce` share: each shows or keeps a part of this.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Session:
 
     @cached_property
     def paper_ids(self) -> frozenset[str]:
-        """Ids of the published experiment's runs, at the seeds in use, without the user's overrides."""
+        """Ids of the published experiment's runs at the seeds in use, without overrides."""
         seeds = tuple(dict.fromkeys(s for seeds in self.plan.seeds.values() for s in seeds))
         planner = self._planner((), seeds or None)
         try:
@@ -84,7 +84,7 @@ class Session:
             i: self.store.state(i).message for i, name in self.states.items() if name == "failed"
         }
         sources = Sources(self.record, failures, frozenset(self.stale))
-        return collect(self.plan, self.catalog, sources, self.paper_ids)
+        return collect(self.plan, sources, self.paper_ids)
 
     @cached_property
     def verdicts(self) -> dict[Key, CellVerdictDetail]:

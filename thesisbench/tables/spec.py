@@ -179,7 +179,7 @@ Level = Overrides | Skip | SameAs
 
 class _ChapterFile(_Struct):
     title: str
-    levels: dict[str, dict[str, Any]] = {}
+    levels: dict[str, dict[LevelName, Any]] = {}
     steps: dict[str, Step] = {}
     defaults: dict[str, LevelName] = {}
 
@@ -228,10 +228,10 @@ def parse_chapter(data: Any, slug: str, origin: str) -> Chapter:
     raw: _ChapterFile = convert(data, _ChapterFile, origin)
     levels = {
         factor: {
-            name: _parse_level(value, f"{origin}: levels.{factor}.{name}")
-            for name, value in d.items()
+            word(name): _parse_level(value, f"{origin}: levels.{factor}.{word(name)}")
+            for name, value in names.items()
         }
-        for factor, d in raw.levels.items()
+        for factor, names in raw.levels.items()
     }
     chapter = Chapter(
         slug, raw.title, levels, raw.steps, {f: word(v) for f, v in raw.defaults.items()}

@@ -1,6 +1,6 @@
 """YAML as specs use it: safe, without PyYAML's surprises, repeated keys refused.
 
-Only ``true`` and ``false`` are booleans, ``1e-3`` is a number, ``010``, ``12:30`` and ``2024-01-01``
+Only ``true`` and ``false`` are booleans, ``1e-3`` is a number; ``010``, ``12:30``, ``2024-01-01``
 are text, as in Hydra's grammar.
 """
 

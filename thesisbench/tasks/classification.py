@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  (its usual name)
 
 from thesisbench.data.arrays import Batch
 

@@ -48,7 +48,7 @@ def run_fit(context: StepContext) -> StepResult:
     context.result.cost["fit_seconds"] = time.perf_counter() - start
     _describe(context, network, data, replaced)
     if context.result.outcome == "ok":
-        _finish(context, task, keep, trainer)
+        _finish(context, keep, trainer)
     return context.result
 
 
@@ -112,7 +112,7 @@ def _describe(context: StepContext, network: Any, data: Any, replaced: dict[str,
     facts["flops_per_sample"] = counter.get_total_flops()
 
 
-def _finish(context: StepContext, task: Any, keep: KeepBest, trainer: Trainer) -> None:
+def _finish(context: StepContext, keep: KeepBest, trainer: Trainer) -> None:
     result = context.result
     state = torch.load(keep.weights, weights_only=True, map_location="cpu")
     result.digests["weights"] = checksum(*state.values())

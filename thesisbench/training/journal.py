@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,4 +48,4 @@ def keep_epochs(path: Path, count: int) -> None:
             continue
     temporary = path.with_name(f".{path.name}")
     temporary.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-    os.replace(temporary, path)
+    temporary.replace(path)

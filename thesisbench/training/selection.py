@@ -1,13 +1,12 @@
 """Which epoch is kept, when to stop, and the two checkpoints that make a fit resumable.
 
-`last.ckpt` (everything, every epoch) names the weights file of the best epoch so far; a kill between
-the writing of the two leaves a `last.ckpt` whose best file is still there.
+`last.ckpt` (everything, every epoch) names the weights file of the best epoch so far; a kill
+between the writing of the two leaves a `last.ckpt` whose best file is still there.
 """
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -76,7 +75,7 @@ class KeepBest(Callback):
             _save(module.state_dict(), self.weights)
         temporary = self.folder / f".{LAST}"
         trainer.save_checkpoint(temporary)
-        os.replace(temporary, self.folder / LAST)
+        temporary.replace(self.folder / LAST)
         for old in self.folder.glob("weights-*.pt"):
             if old != self.weights:
                 old.unlink()
@@ -132,4 +131,4 @@ class LostRunError(Exception):
 def _save(state: dict[str, Any], path: Path) -> None:
     temporary = path.with_name(f".{path.name}")
     torch.save(state, temporary)
-    os.replace(temporary, path)
+    temporary.replace(path)

@@ -175,7 +175,8 @@ def _row(session: Session, table: Table, key: str, notes: _Notes) -> RowView:
 
 def _cell(cell: Cell, detail: CellVerdictDetail, decimals: int, notes: _Notes) -> CellView:
     shown = f"= is the run of {cell.same_as}" if cell.same_as else ""
-    why = "; ".join(filter(None, (detail.why, shown)))
+    reason = "no record" if cell.state == "missing" else detail.why
+    why = "; ".join(filter(None, (reason, shown)))
     return CellView(
         published=published_text(cell, decimals),
         ours=ours_text(cell, decimals),

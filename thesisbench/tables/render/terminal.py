@@ -96,7 +96,7 @@ def _print_stacked(view: TableView, console: Console) -> None:
 def _lines(cell: CellView) -> list[Text]:
     lines = [f"published: {cell.published}", f"ours: {cell.ours}"]
     lines += [f"difference: {cell.difference}"] if cell.difference else []
-    return [*map(Text, lines), _verdict(cell.verdict, cell.note)]
+    return [*map(Text, lines), Text("verdict: ").append(_verdict(cell.verdict, cell.note))]
 
 
 def _verdict(word: str, note: str = "") -> Text:

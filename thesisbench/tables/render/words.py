@@ -90,10 +90,11 @@ def decimals_of(cells: Iterable[Cell], declared: int | None) -> int:
         return declared
     if printed := [cell.target.decimals for cell in cells if cell.target.value is not None]:
         return max(printed)
-    means = [mean_and_sd(values)[0] for cell in cells if (values := finished(cell))]
-    if not means or all(mean.is_integer() for mean in means):
+    values = [float(value) for cell in cells for value in finished(cell)]
+    means = [mean_and_sd(found)[0] for cell in cells if (found := finished(cell))]
+    if all(value.is_integer() for value in (*values, *means)):
         return 0
-    exponent = math.floor(math.log10(max(map(abs, means))))
+    exponent = math.floor(math.log10(max(map(abs, values))))
     return min(max(SIGNIFICANT - 1 - exponent, 0), MAX_DECIMALS)
 
 

@@ -4,8 +4,8 @@ Kayhan, chapter 2, Figure 2.1; arXiv 2003.07064. A single filter is enough to te
 top-left corner from the same patch in the bottom-right one, since same padding lets its response
 fall off the image at one of the two.
 
-*Deviations*. None known. The thesis does not say whether the convolution has a bias; ours has one, as
-torch's layers have by default, and `bias=False` leaves it out (its equations have none).
+*Deviations*. None known. The thesis does not say whether the convolution has a bias; ours has one,
+as torch's layers have by default, and `bias=False` leaves it out (its equations have none).
 """
 
 from __future__ import annotations

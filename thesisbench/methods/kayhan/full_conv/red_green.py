@@ -8,8 +8,8 @@ test set is the Similar one moved by 16 rows, into the other class's height.
 reseeds with 1988 for each, so that validation and Similar test are exactly the first 1,000 training
 images, and the printed numbers were made so. `protocol="released"` does the same,
 `protocol="held_out"` draws disjoint sets. `released` follows the released generator draw by draw
-(numpy's frozen `RandomState`), so its images are those behind the printed numbers. `held_out` has the
-same distribution, drawn at once: the right column from its conditional distribution, where the
+(numpy's frozen `RandomState`), so its images are those behind the printed numbers. `held_out` has
+the same distribution, drawn at once: the right column from its conditional distribution, where the
 released generator redraws the right square until it is 5 columns away.
 """
 
@@ -153,9 +153,7 @@ def _released(data_seed: int, sizes: dict[str, int]) -> dict[str, Split]:
             f"n_val={sizes['val']} and n_test={sizes['similar']} must not exceed "
             f"n_train={sizes['train']}"
         )
-    images, labels = _render(
-        _draw_released(sizes["train"], data_seed), _alternate(sizes["train"])
-    )
+    images, labels = _render(_draw_released(sizes["train"], data_seed), _alternate(sizes["train"]))
     return {name: (images[:n].clone(), labels[:n].clone()) for name, n in sizes.items()}
 
 
