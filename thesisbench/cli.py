@@ -142,8 +142,11 @@ def accept(selected: Selected) -> None:
     """
     from thesisbench.tables.accept import accept as keep
 
-    for path in keep(selected.session):
+    written = keep(selected.session)
+    for path in written:
         print(f"wrote {path}")
+    if not written:
+        print("nothing has changed since these records were accepted")
     raise typer.Exit(_problems(selected))
 
 

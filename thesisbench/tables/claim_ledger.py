@@ -7,7 +7,7 @@ its tables is not being accepted, so that an entry never rests on a record that 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -33,13 +33,12 @@ def judged_entries(session: Session, slug: str, records: Lookup) -> list[dict[st
         records: run id -> its record if it is accepted, or just being accepted.
     """
     claims = [c for c in session.catalog.folders[slug].claims if set(c.where) & set(session.tables)]
-    others = dict.fromkeys(t for claim in claims for t in claim.where)
     cells: dict[Key, Cell] = {}
     digests: dict[str, str] = {}
-    for table in others:
-        if (plan := _plan(session, table)) is not None:
-            cells |= collect(plan, session.catalog, Sources(records), _paper(session, table))
-            digests |= _digest(table, plan, records)
+    for owner in (session, *_others(session, claims)):
+        cells |= collect(owner.plan, Sources(records), owner.paper_ids)
+        for table in owner.tables:
+            digests |= _digest(table, owner.plan, records)
     return [_entry(session, claim, cells, digests) for claim in claims]
 
 
@@ -52,28 +51,24 @@ def _entry(
     return {**claim_json(verdict), "digests": judged_on}
 
 
-def _of(session: Session, table: str) -> Session:
-    """A session of one table at the same scale, with the seeds its spec declares."""
-    return replace(session, tables=(table,), seeds=None, _found={})
-
-
-def _plan(session: Session, table: str) -> Plan | None:
-    """The plan of a table, None for one that is not here or has targets only."""
-    if table not in session.catalog.tables:
-        return None
-    try:
-        return _of(session, table).plan
-    except UserError:
-        return None
-
-
-def _paper(session: Session, table: str) -> frozenset[str]:
-    return _of(session, table).paper_ids
+def _others(session: Session, claims: Sequence[Claim]) -> Iterator[Session]:
+    """A session, with the declared seeds, for each further table the claims rest on."""
+    named = dict.fromkeys(table for claim in claims for table in claim.where)
+    for table in named:
+        if table in session.tables or table not in session.catalog.tables:
+            continue
+        other = replace(session, tables=(table,), seeds=None, _found={})
+        try:
+            _ = other.plan
+        except UserError:
+            continue  # targets only: its atoms are undecided
+        yield other
 
 
 def _digest(table: str, plan: Plan, records: Lookup) -> dict[str, str]:
     """Table id -> digest of the results it was judged on; nothing where none is accepted."""
-    found = {i: record for i in plan.runs if (record := records(i)) is not None}
+    behind = [run.id for run in plan.runs.values() if table in run.tables]
+    found = {i: record for i in behind if (record := records(i)) is not None}
     results = {i: record["result"] for i, record in found.items()}
     text = canonical_json(results)
     return {table: hashlib.sha256(text.encode()).hexdigest()} if results else {}

@@ -183,7 +183,7 @@ def _combined(key: Key, planned: CellPlan, inputs: Mapping[Reference, Cell]) -> 
     state: CellState = worst or "done"
     if worst in ("missing", "partial"):
         state = "partial" if values else "missing"
-    if why is None:
+    if why is None and state in ("done", "partial"):
         why = next((c.why for c in inputs.values() if not c.comparable and c.why), None)
     return Cell(
         *key,

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from thesisbench.tables.model import Cell
 from thesisbench.tables.render.words import duration
+from thesisbench.tables.stand_in import check_stand_in
 
 if TYPE_CHECKING:
     from thesisbench.tables.session import Session
+    from thesisbench.tables.spec import Table
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Facts:
         published_n: number of replicates behind the published values, where known.
         comparable: at least one cell is of the published experiment.
         why: what to say when none is.
+        stand_in: how far the reference network gets on the stand-in, in words.
     """
 
     scale: str
@@ -41,6 +44,7 @@ class Facts:
     published_n: int | None
     comparable: bool
     why: str | None
+    stand_in: str | None = None
 
     def sentences(self) -> tuple[str, ...]:
         """The facts in words, the most important first."""
@@ -52,6 +56,8 @@ class Facts:
             lines.append(f"Seeds: {', '.join(map(str, self.seeds))}.")
         if self.data:
             lines.append(f"Data: {', '.join(_data_words(*pair) for pair in self.data)}.")
+        if self.stand_in:
+            lines.append(f"{self.stand_in.capitalize()}.")
         if self.published_n:
             lines.append(f"Published values: n = {self.published_n}.")
         if self.overrides:
@@ -82,7 +88,13 @@ def table_facts(session: Session, table_id: str) -> Facts:
         published_n=table.published_n,
         comparable=comparable,
         why=None if comparable else _why_not(session.scale, cells),
+        stand_in=_stand_in(session, table),
     )
+
+
+def _stand_in(session: Session, table: Table) -> str | None:
+    check = check_stand_in(table, session.cells) if session.scale != "paper" else None
+    return str(check) if check else None
 
 
 def _has_target(cell: Cell) -> bool:

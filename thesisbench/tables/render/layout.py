@@ -5,13 +5,12 @@ Nothing is decided here: numbers come from cells, words from verdicts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from thesisbench.tables.judge import power_note
 from thesisbench.tables.model import AtomVerdict, Cell, ClaimVerdict
 from thesisbench.tables.render.facts import table_facts
+from thesisbench.tables.render.view import AtomView, CellView, ClaimView, RowView, TableView
 from thesisbench.tables.render.words import (
     decimals_of,
     difference_text,
@@ -35,82 +34,6 @@ _ORIGINS = {
     "human": "human",
     "derived": "derived",
 }
-
-
-@dataclass(frozen=True)
-class CellView:
-    """A cell in words.
-
-    Attributes:
-        published, ours: the numbers, or why there is none. difference: ours minus published, where
-            comparable. verdict: in one word. note: letter of the note that says why, or nothing.
-    """
-
-    published: str
-    ours: str
-    difference: str
-    verdict: str
-    note: str
-
-
-@dataclass(frozen=True)
-class RowView:
-    """A row: its label (with "ours", "human" or the like in brackets) and its cells by column."""
-
-    label: str
-    cells: tuple[CellView, ...]
-
-
-@dataclass(frozen=True)
-class AtomView:
-    """An atom of a claim in words."""
-
-    text: str
-    kind: str
-    result: str
-    margin: str
-    interval: str
-    n: str
-    power: str
-    why: str
-
-
-@dataclass(frozen=True)
-class ClaimView:
-    """A claim in words: what it says, what it came to, and its atoms."""
-
-    id: str
-    text: str
-    summary: str
-    why: str
-    atoms: tuple[AtomView, ...]
-
-
-@dataclass(frozen=True)
-class TableView:
-    """A table in words.
-
-    Attributes:
-        id, title, scale: of the table. facts: sentences for the head. columns: their headers.
-        rows: in order. legend: what the signs mean. notes: letter -> reason, and more in words.
-        remarks: on rows, and of the table as a whole. claims: those that rest on the table.
-    """
-
-    id: str
-    title: str
-    scale: str
-    facts: tuple[str, ...]
-    columns: tuple[str, ...]
-    rows: tuple[RowView, ...]
-    legend: str
-    notes: Mapping[str, str]
-    remarks: tuple[str, ...]
-    claims: tuple[ClaimView, ...]
-
-    @property
-    def has_differences(self) -> bool:
-        """At least one cell is compared with its published value."""
-        return any(cell.difference for row in self.rows for cell in row.cells)
 
 
 class _Notes:
@@ -191,7 +114,8 @@ def _legend(session: Session, table: Table) -> str:
     parts = [LEGEND[better] for better in directions if better in LEGEND]
     if any(cell.same_as for cell in session.cells.values() if cell.table == table.id):
         parts.append("= the same run as another cell's")
-    parts.append("ours: mean ± standard deviation over n seeds")
+    if "seed" in table.replicates:
+        parts.append("ours: mean ± standard deviation over n seeds")
     return "; ".join(parts)
 
 

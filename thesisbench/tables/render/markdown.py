@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from thesisbench.tables.render.layout import ClaimView, TableView, lay_out
+from thesisbench.tables.render.layout import lay_out
+from thesisbench.tables.render.view import ClaimView, TableView
 
 if TYPE_CHECKING:
     from thesisbench.tables.session import Session
@@ -26,7 +27,7 @@ def render_markdown(session: Session, table_id: str) -> str:
     parts = [f"# {escape(view.id)}: {escape(view.title)}"]
     parts.append(_bullets(view.facts))
     parts.append(_cells(view))
-    parts.append(f"{escape(view.legend)}.")
+    parts.append(f"{escape(view.legend)}." if view.legend else "")
     parts.append(_bullets(f"({letter}) {why}" for letter, why in view.notes.items()))
     parts += [f"Note: {escape(remark)}" for remark in view.remarks]
     if view.claims:

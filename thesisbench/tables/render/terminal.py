@@ -13,7 +13,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from thesisbench.tables.render.layout import AtomView, CellView, ClaimView, TableView, lay_out
+from thesisbench.tables.render.layout import lay_out
+from thesisbench.tables.render.view import AtomView, CellView, ClaimView, TableView
 
 if TYPE_CHECKING:
     from thesisbench.tables.session import Session
@@ -46,7 +47,8 @@ def render_terminal(session: Session, table_id: str, console: Console) -> None:
         _print_stacked(view, console)
     else:
         console.print(_cells(view))
-    _say(console, view.legend, "dim")
+    if view.legend:
+        _say(console, view.legend, "dim")
     for letter, why in view.notes.items():
         _say(console, f"({letter}) {why}")
     for remark in view.remarks:
@@ -78,7 +80,8 @@ def _cells(view: TableView) -> Table:
             words += [cell.difference] if view.has_differences else []
             table.add_row(*map(Text, words), _verdict(cell.verdict, cell.note))
             label = ""
-        table.add_section()
+        if not single:
+            table.add_section()
     return table
 
 

@@ -24,10 +24,14 @@ class UseCountTable:
     ) -> None:
         self.counts = border_use_count(n, k, border, pad_mode)
 
-    def __call__(self) -> dict[str, float]:
+    def __call__(self, context: object = None) -> dict[str, float]:
         """Counts by position: c1, c2, ..., cn.
+
+        Args:
+            context: of the step; an analysis needs nothing from it.
 
         >>> UseCountTable(border="valid", n=4)()
         {'c1': 1.0, 'c2': 2.0, 'c3': 2.0, 'c4': 1.0}
         """
+        del context
         return {f"c{a}": float(count) for a, count in enumerate(self.counts.tolist(), start=1)}

@@ -1,0 +1,82 @@
+"""What a rendered table consists of, in plain words; the same for every form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class CellView:
+    """A cell in words.
+
+    Attributes:
+        published, ours: the numbers, or why there is none. difference: ours minus published, where
+            comparable. verdict: in one word. note: letter of the note that says why, or nothing.
+    """
+
+    published: str
+    ours: str
+    difference: str
+    verdict: str
+    note: str
+
+
+@dataclass(frozen=True)
+class RowView:
+    """A row: its label (with "ours", "human" or the like in brackets) and its cells by column."""
+
+    label: str
+    cells: tuple[CellView, ...]
+
+
+@dataclass(frozen=True)
+class AtomView:
+    """An atom of a claim in words."""
+
+    text: str
+    kind: str
+    result: str
+    margin: str
+    interval: str
+    n: str
+    power: str
+    why: str
+
+
+@dataclass(frozen=True)
+class ClaimView:
+    """A claim in words: what it says, what it came to, and its atoms."""
+
+    id: str
+    text: str
+    summary: str
+    why: str
+    atoms: tuple[AtomView, ...]
+
+
+@dataclass(frozen=True)
+class TableView:
+    """A table in words.
+
+    Attributes:
+        id, title, scale: of the table. facts: sentences for the head. columns: their headers.
+        rows: in order. legend: what the signs mean. notes: letter -> reason, and more in words.
+        remarks: on rows, and of the table as a whole. claims: those that rest on the table.
+    """
+
+    id: str
+    title: str
+    scale: str
+    facts: tuple[str, ...]
+    columns: tuple[str, ...]
+    rows: tuple[RowView, ...]
+    legend: str
+    notes: Mapping[str, str]
+    remarks: tuple[str, ...]
+    claims: tuple[ClaimView, ...]
+
+    @property
+    def has_differences(self) -> bool:
+        """At least one cell is compared with its published value."""
+        return any(cell.difference for row in self.rows for cell in row.cells)
