@@ -1,0 +1,38 @@
+"""The benchmarks by name; each is a module with a function `measure(quick)`, imported when run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from importlib import import_module
+
+from benchmarks.harness import Comparison
+from thesisbench.errors import UserError, unknown
+
+SUMMARIES = {
+    "step_overhead": "a training step of our fit over one of a loop written by hand",
+    "run_overhead": "a run of the local launcher over the same training in a plain loop",
+    "fresh_processes": "a grid by the local launcher, and by one new interpreter a run",
+    "workers": "two workers against one on the Red-Green grid",
+    "planning": "planning all built tables, and composing their runs with plain Hydra",
+    "collecting": "states and cells of many records, and only reading their JSON",
+    "conv": "steps with other borders over one with same, beside their FLOPs",
+}
+
+
+def chosen(names: Iterable[str]) -> list[str]:
+    """The names given, each once, or all.
+
+    Raises:
+        UserError: one that does not exist.
+    """
+    names = list(dict.fromkeys(names)) or list(SUMMARIES)
+    for name in names:
+        if name not in SUMMARIES:
+            raise UserError(unknown("benchmark", name, SUMMARIES))
+    return names
+
+
+def load(name: str) -> Callable[[bool], list[Comparison]]:
+    """The function that measures: takes whether to be quick, returns what was compared."""
+    measure: Callable[[bool], list[Comparison]] = import_module(f"benchmarks.{name}").measure
+    return measure
