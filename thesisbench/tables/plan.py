@@ -24,6 +24,7 @@ from thesisbench.tables.assign import (
 from thesisbench.tables.catalog import Catalog
 from thesisbench.tables.model import SCALES, PlannedRun
 from thesisbench.tables.spec import Chapter, Overrides, SameAs, Skip, Step, Table
+from thesisbench.tables.user_overrides import UserOverrides
 
 CONSTANT = -1
 
@@ -55,6 +56,8 @@ class Plan:
         cells: (table, row, column) -> cell.
         seeds: table -> its seeds.
         shown: (run, metric) -> levels and place of the first cell that shows it.
+        overridden: ids of runs that an override of the user made another than the spec's.
+        unused: override of the user that changes no run -> a line that says so.
     """
 
     scale: str
@@ -62,6 +65,8 @@ class Plan:
     cells: dict[tuple[str, str, str], CellPlan] = field(default_factory=dict)
     seeds: dict[str, tuple[int, ...]] = field(default_factory=dict)
     shown: dict[tuple[str, str], tuple[dict[str, str], str]] = field(default_factory=dict)
+    overridden: set[str] = field(default_factory=set)
+    unused: dict[str, str] = field(default_factory=dict)
 
     def behind(self, run: str) -> tuple[str, ...]:
         """The run and all runs it needs, directly or not."""
@@ -75,7 +80,7 @@ class Planner:
 
     Attributes:
         catalog: the chapters at hand. composer: makes configurations.
-        overrides: the user's, applied last, to every run.
+        overrides: the user's, applied last, each to the runs it is for.
         seeds: replaces the seeds of the spec (only adds or leaves out replicates).
         second_look: doubles the seeds, for claims that declare two looks.
     """
@@ -96,12 +101,13 @@ class Planner:
         """
         if scale not in SCALES:
             raise UserError(unknown("scale", scale, SCALES))
-        plan = Plan(scale)
+        plan, theirs = Plan(scale), UserOverrides(self.overrides, self.composer)
         for table_id in tables:
             folder = self.catalog.tables.get(table_id)
             table = self.catalog.table(table_id)
             assert folder is not None
-            _TablePlanner(self, plan, folder.chapter, table).add()
+            _TablePlanner(self, plan, folder.chapter, table, theirs).add()
+        plan.unused = theirs.unused()
         return plan
 
 
@@ -115,6 +121,7 @@ class _TablePlanner:
     plan: Plan
     chapter: Chapter
     table: Table
+    theirs: UserOverrides
     shown_instead: list[str] = field(default_factory=list)
 
     def add(self) -> None:
@@ -205,16 +212,19 @@ class _TablePlanner:
     ) -> PlannedRun:
         step = self.chapter.steps[name]
         recipe = f"{self.chapter.slug}/{step.recipe}"
-        self._check_overrides(recipe)
-        composed = self.planner.composer.compose(
-            self._overrides(recipe, step, taken, replicate, where), where
-        )
+        words = self._overrides(recipe, step, taken, replicate, where)
+        plain = self.planner.composer.compose(words, where)
+        if (kind := plain.config["kind"]) != step.kind:
+            raise SpecError(f"{where}: step {name} is of kind {step.kind}, its recipe of {kind}")
+        composed = self.theirs.apply(words, plain)
         config, choices = composed.config, composed.choices
-        if config["kind"] != step.kind:
-            raise SpecError(f"{where}: step {name} is a {step.kind}, its recipe a {config['kind']}")
         lineages = {k: [self.plan.runs[i].lineage for i in ids] for k, ids in needs.items()}
+        this = run_id(config, choices, needs)
+        behind = {i for ids in needs.values() for i in ids}
+        if behind & self.plan.overridden or this != run_id(plain.config, plain.choices, needs):
+            self.plan.overridden.add(this)
         return PlannedRun(
-            id=run_id(config, choices, needs),
+            id=this,
             lineage=run_id(config, choices, lineages, with_revision=False),
             chapter=self.chapter.slug,
             step=name,
@@ -228,22 +238,17 @@ class _TablePlanner:
             exclusive=step.exclusive,
         )
 
-    def _check_overrides(self, recipe: str) -> None:
-        """Blames the user's overrides, not a cell, for what is wrong with them."""
-        if self.planner.overrides and recipe in self.planner.composer.recipes:
-            words = [f"experiment={recipe}", *self.planner.overrides]
-            self.planner.composer.compose(words, "overrides")
-
     def _register(self, run: PlannedRun) -> PlannedRun:
         known = self.plan.runs.get(run.id)
         tables = tuple(dict.fromkeys([*(known.tables if known else ()), self.table.id]))
-        self.plan.runs[run.id] = replace(known or run, tables=tables)
+        exclusive = run.exclusive or (known is not None and known.exclusive)
+        self.plan.runs[run.id] = replace(known or run, tables=tables, exclusive=exclusive)
         return run
 
     def _overrides(
         self, recipe: str, step: Step, taken: Assignment, replicate: dict[str, int], where: str
     ) -> list[str]:
-        """Recipe < step's scale < levels in order of takes < replicate < command line."""
+        """Recipe < step's scale < levels in order of takes < replicate (< command line)."""
         if recipe not in self.planner.composer.recipes:
             text = f"{self.table.id} has targets only: its recipe {recipe!r} is not built yet"
             raise UserError(text)
@@ -258,8 +263,7 @@ class _TablePlanner:
                 )
         replicates = [f"{key}={value}" for key, value in replicate.items()]
         scale = at_scale(step.scales, self.plan.scale) or []
-        written_out = [*scale, *(text for _, text in ours), *replicates]
-        return [f"experiment={recipe}", *written_out, *self.planner.overrides]
+        return [f"experiment={recipe}", *scale, *(text for _, text in ours), *replicates]
 
     def _level_items(self, factor: str, level: str) -> tuple[str, ...]:
         meaning = self.chapter.level(factor, level, self.plan.scale)
@@ -276,6 +280,11 @@ class _TablePlanner:
             other, place = self.plan.shown.setdefault((run, spec.read), (levels, where))
             if other != levels:
                 differing = [f for f in levels if other.get(f) != levels[f]]
+                if run in self.plan.overridden:
+                    raise UserError(
+                        f"overrides: {' '.join(self.theirs.words)} makes one run of {place} and "
+                        f"{where}, which differ in {', '.join(differing)}"
+                    )
                 raise SpecError(
                     f"{place} and {where} differ in {', '.join(differing)} but are one run at "
                     f"scale {self.plan.scale}; declare one level same_as the other"

@@ -5,6 +5,7 @@ The exact meaning is in docs/spec-format.md. Nothing here knows Hydra, runs or a
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,30 +13,13 @@ from typing import Any, Literal
 
 import msgspec
 
-from thesisbench.errors import SpecError, nearest, unknown
+from thesisbench.errors import SpecError, unknown
 from thesisbench.tables.model import SCALES, Kind, Source
+from thesisbench.tables.typed import convert
 
 KEY = re.compile(r"[a-z][a-z0-9_]*\Z")
-RESERVED = frozenset(
-    [
-        "and",
-        "as",
-        "assert",
-        "def",
-        "del",
-        "elif",
-        "else",
-        "for",
-        "from",
-        "if",
-        "import",
-        "in",
-        "is",
-        "lambda",
-        "not",
-        "or",
-    ]
-)
+RESERVED = frozenset(keyword.kwlist)
+# Why a cell has no printed value; one that is not applicable is not run either.
 REASONS = ("not_printed", "diverged", "not_applicable", "not_measured")
 EMPTY_LEVELS = ("false", "none")
 
@@ -47,7 +31,7 @@ class _Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Base of everything read from a spec: unknown keys are errors."""
 
 
-class Need(_Struct):
+class Need(_Struct, frozen=True):
     """An input of a step: which step makes it, with which changed levels, under which condition."""
 
     step: str
@@ -55,7 +39,7 @@ class Need(_Struct):
     when: str | dict[str, list[LevelName]] | None = None
 
 
-class Step(_Struct):
+class Step(_Struct, frozen=True):
     """A recipe used in a chapter.
 
     Attributes:
@@ -84,7 +68,7 @@ class Step(_Struct):
         }
 
 
-class Column(_Struct):
+class Column(_Struct, frozen=True):
     """A column: a metric, perhaps at fixed levels, or derived from other columns."""
 
     name: str
@@ -98,7 +82,7 @@ class Column(_Struct):
     decimals: int | None = None
 
 
-class Row(_Struct):
+class Row(_Struct, frozen=True):
     """A row: levels, published values, and where its numbers come from."""
 
     label: str
@@ -115,7 +99,7 @@ class Row(_Struct):
     note: str | None = None
 
 
-class StandIn(_Struct):
+class StandIn(_Struct, frozen=True):
     """Bounds that show a stand-in is neither too easy nor too hard."""
 
     reference: str
@@ -124,7 +108,7 @@ class StandIn(_Struct):
     why: str | None = None
 
 
-class Table(_Struct):
+class Table(_Struct, frozen=True):
     """A published table or numeric figure, or a supplement of ours."""
 
     id: str
@@ -177,7 +161,7 @@ class SameAs:
 Level = Overrides | Skip | SameAs
 
 
-class _ChapterFile(_Struct):
+class _ChapterFile(_Struct, frozen=True):
     title: str
     levels: dict[str, dict[LevelName, Any]] = {}
     steps: dict[str, Step] = {}
@@ -211,14 +195,6 @@ def word(level: LevelName) -> str:
     return str(level).lower() if isinstance(level, bool) else level
 
 
-def convert(data: Any, kind: type[Any], origin: str) -> Any:
-    """Turns plain data into a spec type, or says in one line what does not fit and where."""
-    try:
-        return msgspec.convert(data, kind, strict=True)
-    except msgspec.ValidationError as error:
-        raise SpecError(f"{origin}: {_explain(str(error), kind)}") from None
-
-
 def parse_chapter(data: Any, slug: str, origin: str) -> Chapter:
     """Validates chapter.yaml.
 
@@ -227,10 +203,7 @@ def parse_chapter(data: Any, slug: str, origin: str) -> Chapter:
     """
     raw: _ChapterFile = convert(data, _ChapterFile, origin)
     levels = {
-        factor: {
-            word(name): _parse_level(value, f"{origin}: levels.{factor}.{word(name)}")
-            for name, value in names.items()
-        }
+        factor: _parse_factor(names, f"{origin}: levels.{factor}")
         for factor, names in raw.levels.items()
     }
     chapter = Chapter(
@@ -305,6 +278,16 @@ def _when(need: Need) -> list[str]:
     return [need.when] if isinstance(need.when, str) else list(need.when)
 
 
+def _parse_factor(names: dict[LevelName, Any], where: str) -> dict[str, dict[str, Level]]:
+    """The levels of a factor; `true` and `false` may be written bare or as words."""
+    levels: dict[str, dict[str, Level]] = {}
+    for name, value in names.items():
+        if word(name) in levels:
+            raise SpecError(f"{where}: level {word(name)!r} is there twice")
+        levels[word(name)] = _parse_level(value, f"{where}.{word(name)}")
+    return levels
+
+
 def _parse_level(value: Any, where: str) -> dict[str, Level]:
     if isinstance(value, list):
         return dict.fromkeys(SCALES, _parse_meaning(value, where))
@@ -318,7 +301,8 @@ def _parse_level(value: Any, where: str) -> dict[str, Level]:
     missing = [s for s in ("small", "paper") if s not in value]
     if missing:
         raise SpecError(
-            f"{where}: says nothing for scale {' and '.join(missing)}; give overrides, skip or same_as"
+            f"{where}: says nothing for scale {' and '.join(missing)}; "
+            "give overrides, skip or same_as"
         )
     return {scale: _parse_meaning(v, f"{where}.{scale}") for scale, v in value.items()}
 
@@ -335,7 +319,8 @@ def _parse_meaning(value: Any, where: str) -> Level:
         if key == "same_as" and isinstance(inner, str | bool):
             return SameAs(word(inner))
     raise SpecError(
-        f"{where}: must be a list of overrides (text), 'skip: reason' or 'same_as: level'; got {value!r}"
+        f"{where}: must be a list of overrides (text), 'skip: reason' or 'same_as: level'; "
+        f"got {value!r}"
     )
 
 
@@ -377,7 +362,7 @@ def _steps(table: Table) -> list[tuple[str, str]]:
 
 
 def _check_row(table: Table, name: str, row: Row, origin: str) -> None:
-    per_column = {
+    per_column: dict[str, Mapping[str, Any]] = {
         "values": row.values,
         "std": row.std,
         "reasons": row.reasons,
@@ -406,24 +391,9 @@ def _check_keys(keys: list[str], origin: str, words: tuple[str, ...]) -> None:
     for key in keys:
         if key in RESERVED or not (KEY.match(key) or key in words):
             raise SpecError(
-                f"{origin}: key {key!r} must match [a-z][a-z0-9_]* and be no reserved word of expressions"
+                f"{origin}: key {key!r} must match [a-z][a-z0-9_]* and be no reserved word"
             )
 
 
 def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
-
-
-def _explain(message: str, kind: type[Any]) -> str:
-    match = re.match(r"Object contains unknown field `(.*?)`(?: - at `(.*)`)?", message)
-    if not match:
-        return message.replace("`$.", "`")
-    field, where = match.group(1), (match.group(2) or "$").removeprefix("$").lstrip(".")
-    fields = {f for s in _structs(kind) for f in s.__struct_fields__}
-    close = nearest(field, fields)
-    hint = f"; nearest: {', '.join(close)}" if close else ""
-    return f"unknown key {field!r}{f' in {where}' if where else ''}{hint}"
-
-
-def _structs(kind: type[Any]) -> list[type[msgspec.Struct]]:
-    return [kind, *([Column, Row, StandIn] if kind is Table else [Step, Need])]

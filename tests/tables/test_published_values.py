@@ -1,0 +1,200 @@
+"""The specs of eleven published tables against what was printed, without running anything."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+
+import pytest
+from slow_reference import FUNCTIONS
+
+from thesisbench.tables.assign import cell_specs
+from thesisbench.tables.catalog import Catalog, ChapterFolder
+from thesisbench.tables.model import Target
+from thesisbench.tables.spec import Table
+
+# table -> number of printed values, their sum, and a checksum over title, source line, task, data
+# sets, columns (key, name, metric, unit, direction) and rows (label, value and spread by column)
+PRINTED = {
+    "kayhan.t2.2a": (16, 1368.83, "ecc8c2004a0bd5b1"),
+    "kayhan.t2.2b": (16, 1445.33, "396cd8f1dd77baea"),
+    "liu.t5.4": (6, 172.74, "9cbfdde8e7b05855"),
+    "liu.t5.6": (63, 3535.36, "04fb3998d6de1135"),
+    "liu.t2.3": (8, 677.55, "9eebb530ecaed10c"),
+    "singh.t3.2": (18, 868.6, "d2ae49ca4826bcaf"),
+    "ilic.t4.1": (87, 4702.8, "b8289aaf71044e4c"),
+    "zhao.t2.3": (13, 486.34, "37d6a5b3748a8c83"),
+    "zhao.f2.16": (21, 231, "19f5e47c84553266"),
+    "zhao.t5.3": (42, 1814.22, "33e3e137a65c5ed6"),
+    "zhao.t6.1f": (12, 188.6, "34116979d7087a7c"),
+}
+# table -> digits after the point, by column where columns differ
+DECIMALS: dict[str, int | dict[str, int]] = {
+    "kayhan.t2.2a": 2,
+    "kayhan.t2.2b": 2,
+    "liu.t5.4": 2,
+    "liu.t5.6": 2,
+    "liu.t2.3": 2,
+    "singh.t3.2": 1,
+    "ilic.t4.1": 1,
+    "zhao.t2.3": {"miou": 1, "psnr": 2, "rmse": 2},
+    "zhao.f2.16": 0,
+    "zhao.t5.3": 2,
+    "zhao.t6.1f": {"n_clips": 0, "duration": 1, "ava": 1},
+}
+# cells without a printed value, and why
+EMPTY = {
+    "liu.t5.4": {("none", "vgg16"): "diverged", ("scaled_variance", "vgg16"): "diverged"},
+    "ilic.t4.1": {("human", c): "not_measured" for c in ("ucf101", "afd101", "delta101")},
+    "zhao.t2.3": {("ground_truth", c): "not_applicable" for c in ("psnr", "rmse")},
+}
+CUT_OFF = {("zhao.t6.1f", "w2", "duration"): 10.6}  # 10.67 s, printed without rounding
+
+
+@pytest.fixture(scope="module")
+def catalog() -> Catalog:
+    return Catalog.at()
+
+
+def targets(catalog: Catalog, table_id: str) -> dict[tuple[str, str], Target]:
+    folder = catalog.tables[table_id]
+    specs = cell_specs(catalog.table(table_id), folder.chapter)
+    return {(spec.row, spec.column): spec.target for spec in specs}
+
+
+def content(table: Table) -> list[object]:
+    columns = [[k, c.name, c.metric, c.unit, c.better] for k, c in table.columns.items()]
+    rows = [
+        [row.label, [[c, row.values.get(c), row.std.get(c)] for c in table.columns]]
+        for row in table.rows.values()
+    ]
+    return [table.title, table.source, table.task, table.datasets, columns, rows]
+
+
+@pytest.mark.parametrize("table_id", PRINTED)
+def test_every_printed_value_is_a_target(catalog: Catalog, table_id: str) -> None:
+    count, total, checksum = PRINTED[table_id]
+    values = [t.value for t in targets(catalog, table_id).values() if t.value is not None]
+    assert len(values) == count
+    assert sum(values) == pytest.approx(total, abs=1e-6)
+    text = json.dumps(content(catalog.table(table_id)))
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == checksum
+
+
+@pytest.mark.parametrize("table_id", PRINTED)
+def test_targets_have_the_printed_digits(catalog: Catalog, table_id: str) -> None:
+    declared = DECIMALS[table_id]
+    for (row, column), target in targets(catalog, table_id).items():
+        expected = declared if isinstance(declared, int) else declared[column]
+        assert target.decimals == expected, (row, column)
+
+
+@pytest.mark.parametrize("table_id", PRINTED)
+def test_cells_without_a_value_say_why(catalog: Catalog, table_id: str) -> None:
+    found = targets(catalog, table_id)
+    empty = {cell: target.reason for cell, target in found.items() if target.value is None}
+    assert empty == EMPTY.get(table_id, {})
+
+
+def test_spreads_of_the_sparse_annotation_table_are_kept(catalog: Catalog) -> None:
+    found = targets(catalog, "liu.t2.3")
+    assert {cell: target.std for cell, target in found.items()} == {
+        ("t4", "l_traj"): 0.19,
+        ("t4", "l_sum_sa"): 0.34,
+        ("t4", "l_bag_delta_sa"): 0.72,
+        ("t4", "l_traj_sa"): 0.26,
+        ("t8", "l_traj"): 0.66,
+        ("t8", "l_sum_sa"): 0.73,
+        ("t8", "l_bag_delta_sa"): 0.99,
+        ("t8", "l_traj_sa"): 0.69,
+    }
+
+
+def derived_cells(table: Table) -> list[tuple[str, str, str, dict[str, float | None]]]:
+    """Row, column, formula and the printed values its names stand for."""
+    found = []
+    for r, row in table.rows.items():
+        for c, column in table.columns.items():
+            if row.cell is not None:
+                names = {other: table.rows[other].values.get(c) for other in table.rows}
+                found.append((r, c, row.cell, names))
+            elif column.cell is not None:
+                names = {other: row.values.get(other) for other in table.columns}
+                found.append((r, c, column.cell, names))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("table_id", "count"),
+    [("liu.t5.6", 9), ("ilic.t4.1", 29), ("zhao.t5.3", 14), ("zhao.t6.1f", 4)],
+)
+def test_derived_cells_agree_with_the_printed_ones(
+    catalog: Catalog, table_id: str, count: int
+) -> None:
+    """All of liu's averages, ilic's deltas (people's too), zhao's improvements and durations."""
+    table, printed, checked = catalog.table(table_id), targets(catalog, table_id), 0
+    for row, column, formula, names in derived_cells(table):
+        target = printed[row, column]
+        if target.value is None:
+            continue
+        value = eval(formula, FUNCTIONS, names)
+        if (table_id, row, column) in CUT_OFF:
+            scale = 10**target.decimals
+            assert math.floor(value * scale) / scale == CUT_OFF[table_id, row, column]
+            assert target.value == CUT_OFF[table_id, row, column]
+        else:
+            assert abs(value - target.value) <= 0.5 * 10**-target.decimals + 1e-9, (row, column)
+        checked += 1
+    assert checked == count
+
+
+SLUGS = sorted({"kayhan/full_conv", "liu/weight_align", "liu/location_anticipation"} | {
+    "singh/sniper", "ilic/appearance_free", "zhao/semantic_colorization",
+    "zhao/aligned_conv3d", "zhao/tuber",
+})  # fmt: skip
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_every_cell_an_atom_names_is_there(catalog: Catalog, slug: str) -> None:
+    folder = catalog.folders[slug]
+    tables = {table.key: table for table in folder.tables.values()}
+    references = [
+        r for claim in folder.claims for a in claim.atoms for r in a.expression.references()
+    ]
+    assert references
+    for reference in references:
+        table = tables[str(reference.table)]
+        assert reference.row in table.rows, reference
+        assert reference.column in table.columns, reference
+
+
+def tables_judged(folder: ChapterFolder) -> set[str]:
+    return {table for claim in folder.claims if claim.atoms for table in claim.where}
+
+
+@pytest.mark.parametrize("table_id", PRINTED)
+def test_every_table_serves_a_claim(catalog: Catalog, table_id: str) -> None:
+    assert table_id in tables_judged(catalog.tables[table_id])
+
+
+@pytest.mark.parametrize("table_id", PRINTED)
+def test_enough_seeds_for_a_verdict_at_small_and_paper(catalog: Catalog, table_id: str) -> None:
+    seeds = catalog.table(table_id).replicates["seed"]
+    assert isinstance(seeds, dict)
+    assert min(len(seeds["small"]), len(seeds["paper"])) >= 3
+    assert len(seeds["smoke"]) == 1
+
+
+@pytest.mark.parametrize("table_id", PRINTED)
+def test_the_reference_of_a_stand_in_is_a_cell(catalog: Catalog, table_id: str) -> None:
+    table = catalog.table(table_id)
+    if table_id == "zhao.f2.16":  # it has no stand-in: coloured shapes have none of its classes
+        assert table.stand_in is None
+        return
+    assert table.stand_in is not None
+    match = re.fullmatch(r"(\w+)\.(\w+)", table.stand_in.reference)
+    assert match is not None
+    assert match[1] in table.rows
+    assert match[2] in table.columns
