@@ -6,6 +6,7 @@ Nothing heavy is imported before a subcommand needs it: `list` must not wait for
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -254,6 +255,7 @@ def _console(*, stderr: bool) -> Any:
 def main() -> None:
     """Entry point: one clear line for bad input, 130 for an interrupt, a traceback for neither."""
     signal.signal(signal.SIGTERM, _interrupt)
+    code: Any = 0
     try:
         code = app(standalone_mode=False)
     except UserError as error:
@@ -263,11 +265,12 @@ def main() -> None:
     except typer.Exit as error:
         code = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        again = " ".join(["thesisbench", *sys.argv[1:]])
-        text = "interrupted; what is finished is kept, and the same command goes on"
-        _fail(f"{text}: {again}", INTERRUPTED)
+        code = INTERRUPTED
     except BrokenPipeError:
         os._exit(0)
+    if code == INTERRUPTED:  # typer makes that of an interrupt
+        text = "interrupted; what is finished is kept, and the same command goes on"
+        _fail(f"{text}: {shlex.join(['thesisbench', *sys.argv[1:]])}", INTERRUPTED)
     raise SystemExit(code if isinstance(code, int) else 0)
 
 

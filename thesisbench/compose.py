@@ -7,7 +7,6 @@ has the same group choices; a test compares the result with plain Hydra, overrid
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,10 +19,10 @@ from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig, open_dict
 
-from thesisbench.errors import UserError, nearest, unknown
+from thesisbench.errors import UserError, unknown
+from thesisbench.override_values import COMPOSE_ERRORS, apply_values, one_line
 from thesisbench.schema import register
 
 PRIMARY = "train"
@@ -31,6 +30,7 @@ _OURS = {
     "hydra/launcher": "runs are started by our own launcher: use --launcher local|inline",
     "hydra/sweeper": "sweeps are expanded by `thesisbench train -m`: give ranges or comma lists",
 }
+_HYDRA = "Hydra only composes, its own settings change nothing; leave it out"
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Composer:
         if key not in self._cache:
             self._cache[key] = self._load(groups, key, origin)
         base, choices = self._cache[key]
-        return Composed(_apply(base, values, origin, self._groups), choices)
+        return Composed(apply_values(base, values, origin, self._groups), choices)
 
     def options(self, group: str) -> list[str]:
         """Names of the options of a config group."""
@@ -105,9 +105,14 @@ class Composer:
             try:
                 override = self._parser.parse_override(text)
             except HydraException as error:
-                raise UserError(f"{origin}: {text!r} is not an override: {_line(error)}") from None
-            if override.key_or_group in _OURS:
-                hint = _OURS[override.key_or_group]
+                raise UserError(
+                    f"{origin}: {text!r} is not an override: {one_line(error)}"
+                ) from None
+            key = override.key_or_group
+            if not key:
+                raise UserError(f"{origin}: {text!r} is not an override: it names no key")
+            if key in _OURS or key.replace(".", "/").split("/")[0] == "hydra":
+                hint = _OURS.get(key, _HYDRA)
                 raise UserError(f"{origin}: {text!r} is not used here; {hint}")
             self._parsed[text] = override
         return [self._parsed[text] for text in overrides]
@@ -151,10 +156,13 @@ class Composer:
 
     def _check_option(self, override: Override, origin: str) -> None:
         value, group = override.value(), override.key_or_group
-        if override.is_delete() or value is None or isinstance(value, list):
+        if override.is_delete():
             return
-        if not self._loader.repository.config_exists(f"{group}/{value}"):
-            raise UserError(f"{origin}: {unknown(group, str(value), self._all_options(group))}")
+        for name in value if isinstance(value, list) else [value]:
+            path = f"{group}/{name}"
+            if ".." in path.split("/") or not self._loader.repository.config_exists(path):
+                word = "null" if name is None else str(name)
+                raise UserError(f"{origin}: {unknown(group, word, self._all_options(group))}")
 
     def _all_options(self, group: str) -> list[str]:
         names = list(self._loader.get_group_options(group))
@@ -168,11 +176,9 @@ class Composer:
     ) -> tuple[DictConfig, dict[str, str]]:
         try:
             config = self._loader.load_configuration(PRIMARY, list(key), RunMode.RUN)
-        except (HydraException, OmegaConfBaseException) as error:
-            groups_named = [str(o.input_line) for o in groups]
-            raise UserError(
-                f"{origin}: {' '.join(groups_named)} does not compose: {_line(error)}"
-            ) from None
+        except COMPOSE_ERRORS as error:
+            named = " ".join(str(o.input_line) for o in groups)
+            raise UserError(f"{origin}: {named} does not compose: {one_line(error)}") from None
         choices = {k: str(v) for k, v in config.hydra.runtime.choices.items()}
         with open_dict(config):
             del config["hydra"]
@@ -186,54 +192,3 @@ def key_of(text: str) -> str:
     ('optimizer.lr', 'scheduler')
     """
     return text.split("=", 1)[0].lstrip("+~").strip()
-
-
-def _apply(
-    base: DictConfig, values: Sequence[Override], origin: str, groups: Sequence[str]
-) -> dict[str, Any]:
-    config = deepcopy(base)
-    for override in values:
-        if "_target_" in override.key_or_group.split("."):
-            raise UserError(
-                f"{origin}: {override.input_line!r} sets a _target_; write an option file instead"
-            )
-        try:
-            ConfigLoaderImpl._apply_overrides_to_config([override], config)
-        except (HydraException, OmegaConfBaseException) as error:
-            raise UserError(f"{origin}: {_explain(override, base, error, groups)}") from None
-    if OmegaConf.is_missing(config, "kind"):
-        raise UserError(f"{origin}: no recipe; choose one with experiment=THESIS/CHAPTER/RECIPE")
-    try:
-        resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        raise UserError(f"{origin}: does not compose: {_line(error)}") from None
-    assert isinstance(resolved, dict)
-    return {str(k): v for k, v in resolved.items()}
-
-
-def _explain(override: Override, base: DictConfig, error: Exception, groups: Sequence[str]) -> str:
-    key = override.key_or_group
-    known = _keys(OmegaConf.to_container(base, resolve=False))
-    if key in known or override.is_add() or override.is_force_add():
-        cause = error.__cause__ or error
-        return f"{override.input_line!r}: {_line(cause)}"
-    siblings = [k for k in known if k.rpartition(".")[0] == key.rpartition(".")[0]]
-    close = nearest(key, {*known, *groups})
-    choices = f"nearest: {', '.join(close)}" if close else f"valid: {', '.join(sorted(siblings))}"
-    return f"unknown key {key!r} in {override.input_line!r}; {choices}; a new key takes a leading +"
-
-
-def _keys(node: Any, prefix: str = "") -> list[str]:
-    if not isinstance(node, dict):
-        return []
-    names = []
-    for key, value in node.items():
-        names.append(f"{prefix}{key}")
-        names += _keys(value, f"{prefix}{key}.")
-    return names
-
-
-def _line(error: BaseException) -> str:
-    noise = ("full_key:", "object_type=", "reference_type=")
-    lines = [line.strip() for line in str(error).splitlines()]
-    return " ".join(line for line in lines if line and not line.startswith(noise))[:300]

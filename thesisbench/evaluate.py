@@ -12,7 +12,9 @@ from thesisbench.compose import Composer
 from thesisbench.errors import UserError
 from thesisbench.execute import folder_config
 from thesisbench.identity import ID_LENGTH, run_id
-from thesisbench.run import DONE, FAILED, run_folder
+from thesisbench.launch.inline import torch_threads
+from thesisbench.launch.jobs import DONE, FAILED
+from thesisbench.run import run_folder
 from thesisbench.store.folder import RunFolder
 from thesisbench.store.runs import RunStore
 from thesisbench.tables.model import PlannedRun
@@ -94,7 +96,8 @@ def _new(
     )
     folder = RunFolder(fit.path.parent / run.id)
     folder.write_config(folder_config(run))
-    code = run_folder(folder.path)
+    with torch_threads(_threads(record)):
+        code = run_folder(folder.path)
     done = folder.read_record()
     if done is None:
         return {
@@ -116,10 +119,16 @@ def _repeat(folder: RunFolder, record: dict[str, Any]) -> tuple[dict[str, Any], 
                 (root / needed).symlink_to((folder.path.parent / needed).resolve())
         again = RunFolder(root / folder.id)
         again.write_config(folder.read_config())
-        code = run_folder(again.path)
+        with torch_threads(_threads(record)):
+            code = run_folder(again.path)
         repeated = again.read_record()
         if repeated is None:
             return {"run": folder.id, "message": again.state().message}, code
     same = repeated["result"] == record["result"]
     shown = {"run": folder.id, "same": same, **repeated["result"]["metrics"]}
     return shown, DONE if same else FAILED
+
+
+def _threads(record: dict[str, Any]) -> int:
+    """Threads of a recorded run; a repetition with others would differ in its last bits."""
+    return int(record["provenance"].get("threads") or 0)

@@ -149,7 +149,7 @@ def make_launcher(config: Mapping[str, Any], runs: Sequence[PlannedRun]) -> Laun
     if name == "inline":
         from thesisbench.launch.inline import InlineLauncher
 
-        return InlineLauncher()
+        return InlineLauncher(_positive(config.get("threads", 1), "launcher.threads"))
     if name != "local":
         raise UserError(unknown("launcher", str(name), ("local", "inline")))
     threads = _positive(config.get("threads", 1), "launcher.threads")

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib
 import inspect
 import json
+import pkgutil
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
+from thesisbench.errors import UserError
+from thesisbench.instantiate import check_targets
+from thesisbench.override_values import MARKS
 from thesisbench.schema import RunConfig, Schedule
 from thesisbench.store.files import canonical_json
 
@@ -54,7 +57,6 @@ NOT_SCIENCE_TRAINER = frozenset(
     ]
 )
 ABSENT = ("none", "None", "null")
-_MARKS = ("_target_", "_partial_", "_recursive_", "_convert_")
 
 
 def science(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]:
@@ -86,7 +88,11 @@ def run_id(
     *,
     with_revision: bool = True,
 ) -> str:
-    """Id of a run (hex); without the revision: its lineage, which a bug fix does not change."""
+    """Id of a run (hex); without the revision: its lineage, which a bug fix does not change.
+
+    Raises:
+        UserError: a value that has no identity (not finite), or a target that is not allowed.
+    """
     subject: dict[str, Any] = {
         "id_version": ID_VERSION,
         "needs": {name: list(ids) for name, ids in needs.items()},
@@ -94,27 +100,45 @@ def run_id(
     }
     if with_revision:
         subject["revision"] = config.get("revision", 1)
-    return hashlib.sha256(canonical_json(subject).encode()).hexdigest()[:ID_LENGTH]
+    try:
+        text = canonical_json(subject)
+    except ValueError as error:
+        raise UserError(f"no run can be made of this configuration: {error}") from None
+    return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
 
 
 def target_defaults(target: str) -> dict[str, Any]:
     """Defaults of the arguments of an instantiation target that are plain data.
 
     The shipped targets' are kept in a file (a test compares it with the code), so that planning
-    imports no torch; any other target is imported and inspected.
+    imports no torch; any other target is imported and inspected, if it is allowed.
+
+    Raises:
+        UserError: a target outside the allowed packages, or that is not there.
     """
     known = _kept_defaults()
-    return known[target] if target in known else inspect_defaults(target)
+    if target in known:
+        return known[target]
+    check_targets({"_target_": target})
+    return inspect_defaults(target)
 
 
 @lru_cache(maxsize=512)
 def inspect_defaults(target: str) -> dict[str, Any]:
-    """Defaults read off the code of a target."""
-    module, _, name = target.rpartition(".")
+    """Defaults read off the code of a target.
+
+    Raises:
+        UserError: it cannot be imported.
+    """
     try:
-        parameters = inspect.signature(getattr(importlib.import_module(module), name)).parameters
-    except (ImportError, AttributeError, ValueError, TypeError):
-        return {}
+        found = pkgutil.resolve_name(target)
+    except Exception as error:  # importing a module may raise anything
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"target {target!r} cannot be imported: {reason}") from None
+    try:
+        parameters = inspect.signature(found).parameters
+    except (ValueError, TypeError):
+        return {}  # built in, without a signature
     return {
         p.name: p.default
         for p in parameters.values()
@@ -134,7 +158,7 @@ def _prune(node: Any) -> Any:
     if isinstance(node, Mapping):
         if isinstance(node.get("_target_"), str):
             node = _without(node, target_defaults(node["_target_"]))
-        pruned = {str(k): _prune(v) for k, v in node.items() if k not in _MARKS}
+        pruned = {str(k): _prune(v) for k, v in node.items() if k not in MARKS}
         return {k: v for k, v in pruned.items() if v is not None} or None
     if isinstance(node, list | tuple):
         return [_prune(v) for v in node]

@@ -7,6 +7,7 @@ package with `--allow-targets PKG`, which travels to the runs in an environment 
 from __future__ import annotations
 
 import os
+import pkgutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -65,10 +66,27 @@ def make(node: Any) -> Any:
     """
     if not node:
         return None
+    if not isinstance(node, dict) or "_target_" not in node:
+        raise UserError(f"{node!r} describes no object: it has no _target_; choose an option file")
     check_targets(node)
+    for target in targets(node):
+        _check_origin(target)
     try:
         return instantiate(node, _convert_="all")
     except HydraException as error:
         cause = error.__cause__ or error
         reason = " ".join(str(cause).split()) or type(cause).__name__
         raise UserError(f"{node.get('_target_')} cannot be made: {reason}") from error
+
+
+def _check_origin(target: str) -> None:
+    """Refuses what an allowed module merely imports: `allowed.module.os.system` is not its own."""
+    try:
+        home = getattr(pkgutil.resolve_name(target), "__module__", None)
+    except Exception as error:  # importing a module may raise anything
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"target {target!r} cannot be imported: {reason}") from error
+    if not any(f"{home}.".startswith(f"{p}.") for p in allowed_packages()):
+        raise UserError(
+            f"target {target!r} comes from {home}, which is outside the allowed packages"
+        )

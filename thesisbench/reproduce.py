@@ -19,6 +19,7 @@ from thesisbench.execute import (
     sort_out,
     write_folders,
 )
+from thesisbench.instantiate import check_targets
 from thesisbench.loggers.sweep import Mirror
 from thesisbench.progress import Display
 from thesisbench.store.files import write_text
@@ -53,6 +54,7 @@ def reproduce(request: Request, console: Console) -> int:
     """
     session = request.session
     runs = session.plan.runs
+    check_targets([dict(run.config) for run in runs.values()])
     rerun = Rerun.of(request.rerun, runs)
     work = sort_out(runs.values(), session.states, rerun)
     _announce(session, work, console)
@@ -73,7 +75,10 @@ def _run(request: Request, work: Work, rerun: Rerun, console: Console) -> dict[s
     )
     finished = [i for i in wanted if session.states[i] in ("done", "diverged")]
     discard(session.store, [i for i in wanted if i in rerun.ids] + finished)
-    write_folders(session.store, runs.values(), wanted, overridden=bool(session.overrides))
+    changed = session.plan.overridden
+    for overridden in (False, True):
+        chosen = [i for i in wanted if (i in changed) == overridden]
+        write_folders(session.store, runs.values(), chosen, overridden=overridden)
     mirror = Mirror.start(
         [runs[i] for i in wanted],
         session.store.root,

@@ -15,15 +15,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from thesisbench.errors import UserError
 from thesisbench.instantiate import make
-from thesisbench.step import NeededRun, StepContext, StepResult
+from thesisbench.launch.jobs import BUSY, DONE, FAILED
+from thesisbench.step import LostRunError, NeededRun, StepContext, StepResult
 from thesisbench.store.folder import RunFolder
 from thesisbench.store.lease import Lease, Outcome
 from thesisbench.store.provenance import collect_provenance
-from thesisbench.training.selection import LostRunError
 
-DONE, FAILED, BUSY = 0, 1, 75
 BEAT_SECONDS = 5.0
 REPORT_SECONDS = 0.5
 
@@ -48,11 +49,11 @@ def run_folder(path: Path, *, orphaned: Callable[[], bool] = lambda: False) -> i
     with _Heartbeat(claim.lease, orphaned):
         try:
             result = _execute(folder, config, claim.lease)
+            return _publish(folder, config, claim.lease, result, started)
         except LostRunError:
             return BUSY
         except Exception as error:
             return _failed(folder, claim.lease, error)
-        return _publish(folder, config, claim.lease, result, started)
 
 
 def _execute(folder: RunFolder, config: Mapping[str, Any], lease: Lease) -> StepResult:
@@ -106,9 +107,11 @@ def _needed(path: Path) -> NeededRun:
 def _publish(
     folder: RunFolder, config: Mapping[str, Any], lease: Lease, result: StepResult, started: float
 ) -> int:
-    threads = int(os.environ.get("OMP_NUM_THREADS") or 0)
     provenance = collect_provenance(
-        threads=threads, started=started, finished=time.time(), config=config["config"]
+        threads=torch.get_num_threads(),
+        started=started,
+        finished=time.time(),
+        config=config["config"],
     )
     keys = ("id", "lineage", "chapter", "step", "kind", "recipe", "scale", "levels", "replicate")
     record = {
@@ -123,15 +126,19 @@ def _publish(
         "cost": {"seconds": time.time() - started, **result.cost},
         "provenance": {**provenance, "attempts": lease.n, "facts": result.facts},
     }
-    if not folder.publish_record(record, lease) and folder.read_record() is None:
-        return BUSY
-    if kept := result.facts.get("weights"):
-        from thesisbench.training.fit import tidy
-
-        tidy(folder.path / "attempts", folder.path / kept)
+    if not folder.publish_record(record, lease):
+        return BUSY if folder.read_record() is None else DONE  # what is there is another's
+    tidy(folder.path / "attempts", result.facts.get("weights"))
     folder.write_state({"name": "done", "message": "", "progress": {}}, lease)
     lease.release()
     return DONE
+
+
+def tidy(attempts: Path, kept: str | None) -> None:
+    """Leaves of the files of all attempts only the kept weights (named from the run folder)."""
+    for path in attempts.glob("*/checkpoints/*"):
+        if path.is_file() and (kept is None or path != attempts.parent / kept):
+            path.unlink(missing_ok=True)
 
 
 def _finite(metrics: Mapping[str, float]) -> dict[str, float]:

@@ -44,7 +44,8 @@ def make_session(
     overrides = tuple(w for w in words if is_override(w))
     composer = Composer(config_dirs)
     catalog = Catalog.at(spec_dirs)
-    tables = catalog.select([w for w in words if w not in overrides], **named)
+    ids = [w for w in words if w not in overrides]
+    tables = catalog.select(ids, **named)
     plumbing = tuple(o for o in overrides if not changes_runs(o))
     infrastructure = {
         name: composer.compose([*_of(plumbing, name), "kind=fit"], "overrides").config[name]
@@ -54,14 +55,15 @@ def make_session(
         catalog=catalog,
         store=store or RunStore(),
         composer=composer,
-        tables=tuple(_built(catalog, composer, tables, explicit=bool(words))),
+        tables=tuple(_built(catalog, composer, tables, named=ids)),
         scale=scale,
         overrides=tuple(o for o in overrides if changes_runs(o)),
         trainer=tuple(o for o in plumbing if key_of(o).split(".")[0] == "trainer"),
         seeds=parse_seeds(seeds),
         second_look=second_look,
     )
-    _ = session.plan  # everything that can be wrong with the specs and overrides is said now
+    for line in session.plan.unused.values():  # planning says all else that can be wrong
+        raise UserError(line)
     return session, infrastructure
 
 
@@ -106,12 +108,10 @@ def _of(overrides: Sequence[str], name: str) -> list[str]:
 
 
 def _built(
-    catalog: Catalog, composer: Composer, tables: Sequence[str], *, explicit: bool
+    catalog: Catalog, composer: Composer, tables: Sequence[str], *, named: Sequence[str]
 ) -> list[str]:
-    """Tables whose recipes are there; one named by the user is kept, so that its error is shown."""
-    if explicit:
-        return list(tables)
-    built = [t for t in tables if has_grid(catalog, composer, t)]
+    """Tables whose recipes are there, and those named one by one, so that their error is shown."""
+    built = [t for t in tables if t in named or has_grid(catalog, composer, t)]
     if not built:
         raise UserError("none of the selected tables has a grid yet; they have targets only")
     return built

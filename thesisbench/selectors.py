@@ -72,7 +72,7 @@ def selects(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def wrapper(**arguments: Any) -> None:
         mine = {p.name: arguments.pop(p.name) for p in own}
-        extra = getattr(command, "extra_words", lambda **_: [])
+        extra: Callable[..., list[str]] = getattr(command, "extra_words", lambda **_: [])
         command(select([*(arguments.pop("words") or []), *extra(**mine)], **arguments), **mine)
 
     parameters = [*shared, *(p.replace(kind=kind) for p in own)]

@@ -13,9 +13,13 @@ import numpy.typing as npt
 import torch
 
 from thesisbench.data.arrays import Loading
-from thesisbench.errors import UserError
+from thesisbench.errors import UserError, unknown
 from thesisbench.instantiate import make
 from thesisbench.store.folder import RunFolder
+
+
+class LostRunError(Exception):
+    """Another process has taken the run over; this one must write nothing more."""
 
 
 @dataclass
@@ -158,4 +162,16 @@ def build_network(config: Mapping[str, Any]) -> tuple[torch.nn.Module, dict[str,
             raise UserError(
                 f"{name} replaced no module of {type(network).__name__}: nothing to vary"
             )
-    return network, replaced
+    return _laid_out(network, str(config.get("memory_format", "contiguous"))), replaced
+
+
+def _laid_out(network: torch.nn.Module, memory_format: str) -> torch.nn.Module:
+    """The network with the kernels of its convolutions in a memory format; it changes last bits."""
+    by_axes = {4: torch.channels_last, 5: torch.channels_last_3d}
+    if memory_format not in ("contiguous", "channels_last"):
+        raise UserError(unknown("memory_format", memory_format, ("contiguous", "channels_last")))
+    if memory_format == "channels_last":
+        for parameter in network.parameters():
+            if parameter.dim() in by_axes:
+                parameter.data = parameter.data.to(memory_format=by_axes[parameter.dim()])
+    return network

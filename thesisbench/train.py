@@ -8,12 +8,21 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from hydra.core.override_parser.types import Glob, Override
 from rich.console import Console
 
 from thesisbench.compose import Composed, Composer
 from thesisbench.errors import UserError
-from thesisbench.execute import Rerun, execute, make_launcher, sort_out, write_folders
+from thesisbench.execute import (
+    Rerun,
+    discard,
+    execute,
+    make_launcher,
+    sort_out,
+    write_folders,
+)
 from thesisbench.identity import run_id
+from thesisbench.instantiate import check_targets
 from thesisbench.loggers.sweep import Mirror
 from thesisbench.progress import Display
 from thesisbench.selection import changes_runs
@@ -34,6 +43,7 @@ def train(arguments: Sequence[str], console: Console) -> int:
         return _hydra(arguments)
     overrides, multirun, composer, rerun = _options(arguments)
     runs = plan_sweep(composer, overrides, multirun=multirun)
+    check_targets([dict(run.config) for run in runs])
     return _execute(runs, rerun, console)
 
 
@@ -53,11 +63,30 @@ def expand(composer: Composer, overrides: Sequence[str]) -> list[list[str]]:
     options: list[list[str]] = []
     for override in composer.parse(overrides, "train"):
         if override.is_sweep_override():
-            key = override.get_key_element()
-            options.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+            options.append(
+                [f"{override.get_key_element()}={v}" for v in _values(composer, override)]
+            )
         else:
             options.append([str(override.input_line)])
     return [list(line) for line in itertools.product(*options)]
+
+
+def _values(composer: Composer, override: Override) -> list[str]:
+    """What a sweep goes through.
+
+    Raises:
+        UserError: nothing fits.
+    """
+    value, valid = override.value(), list[str]()
+    if isinstance(value, Glob):
+        valid = composer.options(override.key_or_group)
+        values = value.filter(valid)
+    else:
+        values = list(override.sweep_string_iterator())
+    if not values:
+        text = f"{override.input_line!r} stands for no value at all"
+        raise UserError(f"{text}; valid: {', '.join(sorted(valid))}" if valid else text)
+    return values
 
 
 def ad_hoc_run(composed: Composed) -> PlannedRun:
@@ -83,16 +112,18 @@ def ad_hoc_run(composed: Composed) -> PlannedRun:
 def _execute(runs: Sequence[PlannedRun], rerun: Sequence[str], console: Console) -> int:
     store, known = RunStore(), {run.id: run for run in runs}
     states = {i: store.state(i).name for i in known}
-    work = sort_out(runs, states, Rerun.of(rerun or ["failed"], known))
+    again = Rerun.of(rerun or ["failed"], known)
+    work = sort_out(runs, states, again)
     if work.jobs:
         first = runs[0].config
         launcher = make_launcher(first.get("launcher") or {}, runs)
+        discard(store, again.ids)
         write_folders(store, runs, [j.id for j in work.jobs], overridden=False)
         mirror = Mirror.start(
             list(runs),
             store.root,
             dict(first.get("logger") or {}),
-            lambda line: console.print(line),
+            lambda line: console.print(line, markup=False, highlight=False),
         )
         try:
             with Display(console, store, known, len(work.jobs)) as display:
@@ -145,15 +176,25 @@ def _options(arguments: Sequence[str]) -> tuple[list[str], bool, Composer, list[
     return overrides, multirun, Composer(tuple(taken["--config-dir"])), taken["--rerun"]
 
 
+def _check(arguments: Sequence[str]) -> None:
+    """Says wrong overrides of a recipe in one line, which Hydra does not."""
+    overrides = [a for a in arguments if "=" in a and not a.startswith("-")]
+    folders = [a.partition("=")[2] for a in arguments if a.startswith("--config-dir=")]
+    folders += [
+        folder for flag, folder in itertools.pairwise(arguments) if flag in ("--config-dir", "-cd")
+    ]
+    if any(override.startswith("experiment=") for override in overrides):
+        Composer(tuple(folders)).compose(overrides, "train")
+
+
 def _hydra(arguments: Sequence[str]) -> int:
     """Hydra's own help and --cfg; the body of the application is never reached."""
     import hydra
-    from hydra.core.utils import configure_log
 
     from thesisbench.schema import register
 
     register()
-    configure_log(None)
+    _check(arguments)
     sys.argv = ["thesisbench train", *arguments]
     os.environ.setdefault("HYDRA_FULL_ERROR", "0")
 

@@ -6,7 +6,8 @@ Nothing drawn here depends on generator history, worker count or device count: a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,7 +96,7 @@ class EpochSampler(Sampler[Key]):
         return self.size
 
     def __iter__(self) -> Iterator[Key]:
-        order = range(self.size)
+        order: Iterable[int] = range(self.size)
         if self.shuffle:
             generator = torch.Generator().manual_seed(mix(self.seed, self.epoch))
             order = torch.randperm(self.size, generator=generator).tolist()
@@ -130,10 +131,19 @@ def make_loader(dataset: ArrayDataset, loading: Loading, *, train: bool, epoch: 
         collate_fn=_as_is,
         generator=torch.Generator().manual_seed(mix(loading.seed, epoch)),
         persistent_workers=loading.workers > 0,
+        multiprocessing_context=_worker_context(loading.workers),
     )
 
 
-def _as_is(batch: Batch) -> Batch:
+def _worker_context(workers: int) -> str | None:
+    """Loader processes are forked where that is safe, so that they need not import torch again.
+
+    The default of a run's own process is the start method of its launcher, not that of the system.
+    """
+    return "fork" if workers and sys.platform == "linux" else None
+
+
+def _as_is(batch: Any) -> Any:
     return batch
 
 

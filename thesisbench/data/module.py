@@ -60,7 +60,7 @@ class ArrayDataModule(LightningDataModule):
     def train_dataloader(self) -> Any:
         """Batches of the training split, in the order of the epoch the fit is about to run."""
         assert self.trainer is not None
-        epoch = self.trainer.fit_loop.epoch_progress.current.processed
+        epoch: int = self.trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
         return make_loader(self.split("train", train=True), self.loading, train=True, epoch=epoch)
 
     def val_dataloader(self) -> Any:
@@ -81,5 +81,5 @@ def checksum(*tensors: Tensor) -> str:
     digest = hashlib.sha256()
     for tensor in tensors:
         digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()[:16]

@@ -6,13 +6,13 @@ need. Leases decide who runs a folder and its files say how it went, so a launch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from thesisbench.store.folder import RunFolder
 from thesisbench.store.runs import RunStore
 
+DONE, FAILED, BUSY = 0, 1, 75  # exit codes of an executed run folder
 FINAL = ("done", "diverged", "failed", "interrupted", "blocked")
 Event = Literal["started", "elsewhere", "done", "diverged", "failed", "interrupted", "blocked"]
 OnEvent = Callable[[str, Event], None]
@@ -47,13 +47,13 @@ class Queue:
 
     Attributes:
         waiting: id -> job, in the order given. running: ids now running here.
-        elsewhere: ids that a process we did not start is executing. outcome: id -> final word.
+        elsewhere: jobs that a process we did not start is executing. outcome: id -> final word.
     """
 
     waiting: dict[str, Job]
     on_event: OnEvent
-    running: set[str] = field(default_factory=set)
-    elsewhere: set[str] = field(default_factory=set)
+    running: dict[str, Job] = field(default_factory=dict)
+    elsewhere: dict[str, Job] = field(default_factory=dict)
     outcome: dict[str, str] = field(default_factory=dict)
     exclusive: bool = False
 
@@ -74,32 +74,59 @@ class Queue:
             if verdict == "blocked":
                 del self.waiting[job.id]
                 self.finish(job.id, "blocked")
-            elif verdict == "ready" and not self.exclusive and not (job.exclusive and self.running):
+            elif verdict == "ready" and self._room_for(job):
                 del self.waiting[job.id]
-                self.running.add(job.id)
+                self.running[job.id] = job
                 self.exclusive = job.exclusive
                 return job
         return None
 
+    def _room_for(self, job: Job) -> bool:
+        """Whether nothing that is timed would be disturbed, as far as we know."""
+        if job.exclusive and (self.running or self.elsewhere):
+            return False
+        return not self.exclusive and not any(other.exclusive for other in self.elsewhere.values())
+
+    def next_to_execute(self, store: RunStore) -> Job | None:
+        """Like `next`; jobs that somebody has done or is doing meanwhile are noted as such."""
+        while (job := self.next()) is not None:
+            state = store.state(job.id).name
+            if state not in ("done", "diverged", "running"):
+                return job
+            self.conclude(job.id, state)
+        return None
+
+    def conclude(self, run_id: str, state: str) -> None:
+        """Notes what a folder says of a run that is not executed here, or no longer."""
+        words: dict[str, Event] = {"done": "done", "diverged": "diverged", "failed": "failed"}
+        if state == "running":
+            self.give_away(run_id)
+        else:
+            self.finish(run_id, words.get(state, "interrupted"))
+
+    def look_elsewhere(self, store: RunStore) -> None:
+        """Notes what has become of the jobs that other processes have."""
+        for run_id, job in sorted(self.elsewhere.items()):
+            state = store.state(run_id).name
+            if state in ("interrupted", "queued"):
+                del self.elsewhere[run_id]
+                self.waiting[run_id] = job
+            elif state != "running":
+                self.conclude(run_id, state)
+
     def finish(self, run_id: str, word: Event) -> None:
         """Notes the final word on a job."""
-        self.running.discard(run_id)
-        self.elsewhere.discard(run_id)
+        self.running.pop(run_id, None)
+        self.elsewhere.pop(run_id, None)
         self.exclusive = self.exclusive and bool(self.running)
         self.outcome[run_id] = word
         self.on_event(run_id, word)
 
     def give_away(self, run_id: str) -> None:
         """Notes that another process has a job."""
-        self.running.discard(run_id)
+        self.elsewhere[run_id] = self.running.pop(run_id)
         self.exclusive = self.exclusive and bool(self.running)
-        self.elsewhere.add(run_id)
         self.on_event(run_id, "elsewhere")
-
-    def take_back(self, job: Job) -> None:
-        """Puts a job back that another process has given up."""
-        self.elsewhere.discard(job.id)
-        self.waiting[job.id] = job
 
     def _ready(self, job: Job) -> Literal["ready", "wait", "blocked"]:
         ours = [n for n in job.needs if n in self.outcome or self._pending(n)]
@@ -109,13 +136,3 @@ class Queue:
 
     def _pending(self, run_id: str) -> bool:
         return run_id in self.waiting or run_id in self.running or run_id in self.elsewhere
-
-
-def word_on(folder: RunFolder, store: RunStore) -> str:
-    """What a folder says of its run after somebody executed it."""
-    return store.state(folder.id).name
-
-
-def progress_of(store: RunStore, ids: Sequence[str]) -> Mapping[str, Mapping[str, float]]:
-    """Progress of running runs, as their folders say."""
-    return {run_id: store.state(run_id).progress for run_id in ids}

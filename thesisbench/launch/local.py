@@ -17,21 +17,24 @@ from multiprocessing import connection, forkserver, process
 from pathlib import Path
 from typing import Any
 
-from thesisbench.launch.jobs import Event, Job, OnEvent, OnTick, Queue
+from thesisbench.instantiate import ALLOW_VARIABLE
+from thesisbench.launch.jobs import BUSY, Job, OnEvent, OnTick, Queue
 from thesisbench.store.runs import RunStore
 
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # glibc gives large blocks back to the system at once; training on a CPU is 1.7x slower for it.
 ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": str(2**32),
     "MALLOC_TRIM_THRESHOLD_": str(2**34),
 }
 POLL_SECONDS = 0.5
+_INHERITED = (*THREADS, *ALLOCATOR, ALLOW_VARIABLE, "PYTHONPATH", "THESISBENCH_DATA")
+_served: list[Any] = []  # what the running server was started with
 
 
 def child_environment(threads: int) -> dict[str, str]:
     """Settings that must be there before a process starts."""
-    counts = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    return {**dict.fromkeys(counts, str(threads)), **ALLOCATOR}
+    return {**dict.fromkeys(THREADS, str(threads)), **ALLOCATOR}
 
 
 @dataclass
@@ -54,34 +57,28 @@ class LocalLauncher:
         self, store: RunStore, jobs: Sequence[Job], on_event: OnEvent, on_tick: OnTick
     ) -> dict[str, str]:
         """Executes jobs; an interrupt ends the children, resumable, and goes on."""
-        queue, known = Queue.of(jobs, on_event), {job.id: job for job in jobs}
+        queue = Queue.of(jobs, on_event)
         with changed_environment(child_environment(self.threads)):
             try:
                 while queue.busy:
                     self._fill(queue, store)
                     self._wait(queue, store)
-                    self._look_elsewhere(queue, store, known)
+                    queue.look_elsewhere(store)
                     on_tick(sorted(queue.running))
             finally:
                 self._end_all()
         return queue.outcome
 
     def _fill(self, queue: Queue, store: RunStore) -> None:
-        while len(self._children) < self.workers and (job := queue.next()) is not None:
-            state = store.state(job.id).name
-            if state in ("done", "diverged"):
-                queue.finish(job.id, "done" if state == "done" else "diverged")
-            elif state == "running":
-                queue.give_away(job.id)
-            else:
-                self._children[job.id] = self._start(store.folder(job.id).path)
-                queue.on_event(job.id, "started")
+        while len(self._children) < self.workers and (job := queue.next_to_execute(store)):
+            self._children[job.id] = self._start(store.folder(job.id).path)
+            queue.on_event(job.id, "started")
 
     def _start(self, path: Path) -> Any:
         method = "spawn" if self.start == "fresh" else self.start
-        context = multiprocessing.get_context(method)
+        context: Any = multiprocessing.get_context(method)
         if method == "forkserver":
-            context.set_forkserver_preload(list(self.preload))
+            _serve(self.preload)
         child = context.Process(target=child_main, args=(str(path),), name=path.name)
         with _no_main_module():
             child.start()
@@ -94,29 +91,12 @@ class LocalLauncher:
                 time.sleep(POLL_SECONDS / 5)
             return
         for sentinel in connection.wait(list(sentinels), timeout=POLL_SECONDS):
-            run_id = sentinels[sentinel]  # type: ignore[index]
+            run_id = sentinels[sentinel]
             child = self._children.pop(run_id)
             child.join()
+            busy = child.exitcode == BUSY  # another process has it, or had it a moment ago
             child.close()
-            self._conclude(queue, store, run_id)
-
-    def _conclude(self, queue: Queue, store: RunStore, run_id: str) -> None:
-        state = store.state(run_id).name
-        if state == "running":  # another process was faster
-            queue.give_away(run_id)
-            return
-        words: dict[str, Event] = {"done": "done", "diverged": "diverged", "failed": "failed"}
-        queue.finish(run_id, words.get(state, "interrupted"))
-
-    def _look_elsewhere(self, queue: Queue, store: RunStore, known: Mapping[str, Job]) -> None:
-        for run_id in sorted(queue.elsewhere):
-            state = store.state(run_id).name
-            if state == "running":
-                continue
-            if state in ("interrupted", "queued"):
-                queue.take_back(known[run_id])
-            else:
-                self._conclude(queue, store, run_id)
+            queue.conclude(run_id, "running" if busy else store.state(run_id).name)
 
     def _end_all(self) -> None:
         for child in self._children.values():
@@ -175,6 +155,15 @@ def _no_main_module() -> Iterator[None]:
         main.__spec__ = spec
         if file is not None:
             main.__file__ = file
+
+
+def _serve(preload: Sequence[str]) -> None:
+    """Ends a fork server that was started in another environment or with other modules."""
+    settings = (tuple(preload), {name: os.environ.get(name) for name in _INHERITED})
+    if _served != [settings]:
+        stop_server()
+        _served[:] = [settings]
+        multiprocessing.set_forkserver_preload(list(preload))
 
 
 def stop_server() -> None:

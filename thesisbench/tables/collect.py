@@ -6,7 +6,7 @@ Derived cells are computed per replicate, never from means.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
@@ -34,19 +34,20 @@ class Sources:
     stale: frozenset[str] = frozenset()
 
 
-def collect(plan: Plan, sources: Sources, paper: Iterable[str] = ()) -> dict[Key, Cell]:
+def collect(
+    plan: Plan, sources: Sources, paper: Mapping[Key, Collection[str]] | None = None
+) -> dict[Key, Cell]:
     """All cells of a plan.
 
     Args:
         plan: with the cells and the runs they read.
         sources: of records.
-        paper: ids of the runs of scale paper; cells made of these only are comparable.
+        paper: cell -> ids of its runs at scale paper; a cell made of these only is comparable.
     """
-    paper_ids = frozenset(paper)
     cells: dict[Key, Cell] = {}
     for key, planned in plan.cells.items():
         if planned.spec.source == "run":
-            cells[key] = _measured(key, planned, plan, sources, paper_ids)
+            cells[key] = _measured(key, planned, plan, sources, (paper or {}).get(key, ()))
         elif planned.spec.source != "derived":
             cells[key] = _printed(key, planned)
     for key, planned in plan.cells.items():
@@ -61,7 +62,7 @@ def _printed(key: Key, planned: CellPlan) -> Cell:
 
 
 def _measured(
-    key: Key, planned: CellPlan, plan: Plan, sources: Sources, paper: frozenset[str]
+    key: Key, planned: CellPlan, plan: Plan, sources: Sources, paper: Collection[str]
 ) -> Cell:
     spec = planned.spec
     common: dict[str, Any] = {"source": "run", "target": spec.target, "same_as": planned.same_as}
@@ -71,7 +72,7 @@ def _measured(
     for seed, ids in planned.runs.items():
         reading.read(seed, ids)
     behind = {r for ids in planned.runs.values() for i in ids for r in plan.behind(i)}
-    outside = behind - paper
+    outside = behind.difference(paper)
     state = reading.state(len(planned.runs), sorted(behind))
     measured = state in ("done", "partial")
     return Cell(

@@ -5,6 +5,7 @@ What `report`, `status`, `accept` and `reproduce` share: each shows or keeps a p
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -50,14 +51,24 @@ class Session:
         return self._planner(self.overrides, self.seeds).plan(self.tables, self.scale)
 
     @cached_property
-    def paper_ids(self) -> frozenset[str]:
-        """Ids of the published experiment's runs at the seeds in use, without overrides."""
+    def paper_ids(self) -> dict[Key, frozenset[str]]:
+        """Cell -> ids of the runs behind it in the published experiment, without overrides.
+
+        At the seeds in use. A cell is compared with its own runs at scale paper, not with those of
+        another cell that it may happen to share a run with at a smaller scale.
+        """
         seeds = tuple(dict.fromkeys(s for seeds in self.plan.seeds.values() for s in seeds))
-        planner = self._planner((), seeds or None)
-        try:
-            return frozenset(planner.plan(self.tables, "paper").runs)
-        except UserError:
-            return frozenset()  # the paper scale is not built yet: nothing is comparable
+        planner = Planner(self.catalog, self.composer, (), seeds or None, self.second_look)
+        found: dict[Key, frozenset[str]] = {}
+        for table in self.tables:
+            try:
+                paper = planner.plan([table], "paper")
+            except UserError:
+                continue  # the paper scale is not built yet: nothing in it is comparable
+            for key, cell in paper.cells.items():
+                ids = itertools.chain(*cell.runs.values())
+                found[key] = frozenset(b for i in ids for b in paper.behind(i))
+        return found
 
     @cached_property
     def stale(self) -> dict[str, str]:

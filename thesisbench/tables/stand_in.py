@@ -28,14 +28,12 @@ class StandInCheck:
     def __str__(self) -> str:
         verdict = "as it should" if self.fits else "too easy" if self.share > HIGH else "too hard"
         return (
-            f"stand-in: {self.reference} reaches {self.share:.2f} of the way from chance to perfect "
-            f"({LOW} to {HIGH} wanted): {verdict}"
+            f"stand-in: {self.reference} reaches {self.share:.2f} of the way from chance to "
+            f"perfect ({LOW} to {HIGH} wanted): {verdict}"
         )
 
 
-def check_stand_in(
-    table: Table, cells: Mapping[tuple[str, str, str], Cell]
-) -> StandInCheck | None:
+def check_stand_in(table: Table, cells: Mapping[tuple[str, str, str], Cell]) -> StandInCheck | None:
     """Checks the stand-in of a table; None without one, or before its reference has a value.
 
     Raises:

@@ -31,7 +31,7 @@ _RESOLVERS = (
 )
 
 
-class _StrictLoader(_BASE):  # type: ignore[misc]
+class _StrictLoader(_BASE):
     """Safe loader with the few implicit types above."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012

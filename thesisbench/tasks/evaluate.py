@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import torch
@@ -28,23 +29,23 @@ class TopOne:
         network = context.fitted()
         data = context.dataset() if context.config.get("dataset") else context.fitted_dataset()
         metrics: dict[str, float] = {}
+        evaluated: dict[str, dict[str, int]] = {}
         for name in self.splits:
             logits, labels = predict(network, data, name)
+            evaluated[name] = {"on": len(labels), "of": len(data.split(name))}
             context.save_predictions(name, logits.numpy())
             correct = int((logits.argmax(1) == labels).sum())
             metrics[f"top1_{name}"] = 100.0 * correct / len(labels)
         context.result.facts["data"] = data.fingerprint()
-        context.result.facts["evaluated"] = {
-            name: {"on": len(data.split(name)), "of": len(data.split(name))} for name in self.splits
-        }
+        context.result.facts["evaluated"] = evaluated
         return metrics
 
 
 @torch.no_grad()
 def predict(network: nn.Module, data: Any, split: str) -> tuple[Tensor, Tensor]:
-    """Logits and labels of a whole split, in its own order."""
+    """Logits and labels of a whole split, or of its first batches, in its own order."""
     logits, labels = [], []
-    for inputs, targets in data.loader(split):
+    for inputs, targets in islice(data.loader(split), data.loading.limit):
         logits.append(network(*inputs))
         labels.append(targets)
     return torch.cat(logits), torch.cat(labels)

@@ -9,11 +9,13 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
 from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-defined]
+    MisconfigurationException,
+)
 from torch.utils.flop_counter import FlopCounterMode
 
 from thesisbench.data.module import checksum
@@ -45,10 +47,12 @@ def run_fit(context: StepContext) -> StepResult:
         except DivergedError as error:
             context.result.facts["diverged"] = str(error)
             context.result.outcome = "diverged"
+        except SystemExit:  # what Lightning makes of an interrupt
+            raise KeyboardInterrupt from None
     context.result.cost["fit_seconds"] = time.perf_counter() - start
     _describe(context, network, data, replaced)
     if context.result.outcome == "ok":
-        _finish(context, keep, trainer)
+        _finish(context, keep)
     return context.result
 
 
@@ -64,38 +68,50 @@ def _keeper(context: StepContext, schedule: Mapping[str, Any]) -> KeepBest:
 
 
 def _trainer(context: StepContext, keep: KeepBest) -> Trainer:
-    config, schedule = context.config, context.config["schedule"]
+    config = context.config
     extra = [make(node) for node in (config.get("callbacks") or {}).values()]
-    callbacks: list[Callback] = [SeedEachEpoch(config["seed"]), StopWhenDiverged(), *extra, keep]
-    callbacks.append(Journal(context.folder.metrics_file, context.report))
+    journal = Journal(context.folder.metrics_file, context.report, context.allowed)
+    callbacks: list[Callback] = [SeedEachEpoch(config["seed"]), StopWhenDiverged(), *extra]
     given = {k: v for k, v in config["trainer"].items() if k not in _OURS and v is not None}
-    limit = schedule["limit_batches"]
+    fixed = _fixed(context, [*callbacks, journal, keep])
+    for name in given.keys() & fixed.keys():
+        raise UserError(f"trainer.{name} is not yours to set; schedule, callbacks or we set it")
     with quiet_lightning():
-        return Trainer(
-            **{"accelerator": "auto", "devices": 1, **given},
-            max_epochs=schedule["epochs"],
-            precision=config["precision"],
-            accumulate_grad_batches=schedule["accumulate"],
-            gradient_clip_val=schedule["gradient_clip"],
-            limit_train_batches=limit if limit is not None else 1.0,
-            limit_val_batches=limit if limit is not None else 1.0,
-            callbacks=callbacks,
-            default_root_dir=context.attempt,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-        )
+        try:
+            return Trainer(**{"accelerator": "auto", "devices": 1, **given, **fixed})
+        except (TypeError, ValueError, MisconfigurationException) as error:
+            raise UserError(f"Lightning's Trainer does not take {given}: {error}") from error
+
+
+def _fixed(context: StepContext, callbacks: list[Callback]) -> dict[str, Any]:
+    """Arguments of the Trainer that the schedule and the engine decide."""
+    config, schedule = context.config, context.config["schedule"]
+    limit = schedule["limit_batches"]
+    return {
+        "max_epochs": schedule["epochs"],
+        "precision": config["precision"],
+        "accumulate_grad_batches": schedule["accumulate"],
+        "gradient_clip_val": schedule["gradient_clip"],
+        "limit_train_batches": limit if limit is not None else 1.0,
+        "limit_val_batches": limit if limit is not None else 1.0,
+        "callbacks": callbacks,
+        "default_root_dir": context.attempt,
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        "use_distributed_sampler": False,
+    }
 
 
 def _resume(context: StepContext) -> str | None:
     """Carries the newest earlier checkpoint over into this attempt."""
     for folder in context.previous:
         if (folder / LAST).exists():
-            for path in (*folder.glob("weights-*.pt"), folder / LAST):
-                shutil.copyfile(path, context.attempt / path.name)
+            for path in (*folder.glob("weights-*.pt"), folder / LAST):  # LAST when all is there
+                shutil.copyfile(path, context.attempt / f".{path.name}")
+                (context.attempt / f".{path.name}").replace(context.attempt / path.name)
             return str(context.attempt / LAST)
     return None
 
@@ -112,23 +128,19 @@ def _describe(context: StepContext, network: Any, data: Any, replaced: dict[str,
     facts["flops_per_sample"] = counter.get_total_flops()
 
 
-def _finish(context: StepContext, keep: KeepBest, trainer: Trainer) -> None:
+def _finish(context: StepContext, keep: KeepBest) -> None:
     result = context.result
     state = torch.load(keep.weights, weights_only=True, map_location="cpu")
+    if not all(torch.isfinite(value).all() for value in state.values()):
+        result.outcome, result.facts["diverged"] = "diverged", "the kept weights are not finite"
+        return
     result.digests["weights"] = checksum(*state.values())
-    result.metrics |= {k: float(v) for k, v in trainer.callback_metrics.items()}
-    result.metrics |= {"epochs": float(trainer.current_epoch), "kept_epoch": float(keep.kept_epoch)}
+    result.metrics |= keep.metrics
+    result.metrics |= {"epochs": float(keep.epochs), "kept_epoch": float(keep.kept_epoch)}
     if keep.best is not None:
         result.metrics[f"best_{keep.monitor}"] = keep.best
     result.facts["weights"] = os.path.relpath(keep.weights, context.folder.path)
     result.facts["weights_bytes"] = keep.weights.stat().st_size
-
-
-def tidy(attempts: Path, kept: Path) -> None:
-    """Leaves of all attempts only the kept weights; called once the record is there."""
-    for path in attempts.glob("*/checkpoints/*"):
-        if path != kept:
-            path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -144,7 +156,8 @@ def quiet_lightning() -> Iterator[None]:
         with warnings.catch_warnings():
             for text in (".*does not have many workers.*", ".*smaller than the logging interval.*",
                          ".*GPU available but not used.*", ".*You defined a `validation_step`.*",
-                         ".*LeafSpec.*", ".*isinstance.treespec.*"):  # fmt: skip
+                         ".*Total length of `list` across.*", ".*LeafSpec.*",
+                         ".*isinstance.treespec.*"):  # fmt: skip
                 warnings.filterwarnings("ignore", text)
             yield
     finally:

@@ -9,30 +9,46 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from thesisbench.step import LostRunError
+
 
 class Journal(Callback):
     """Appends the metrics of every epoch to a file and reports progress.
 
-    A resumed fit first drops the lines of epochs it is about to run again.
+    A resumed fit first drops the lines of epochs it is about to run again. A line is written before
+    the checkpoint of its epoch, so that a kill in between repeats the epoch and loses no line.
 
     Args:
-        path: metrics.jsonl. report: told {"epoch": done, "epochs": most} after each epoch.
+        path: metrics.jsonl, shared by all attempts.
+        report: told {"epoch": done, "epochs": most} after each epoch.
+        allowed: asked before each write; False ends the fit (another owner has the run).
     """
 
-    def __init__(self, path: Path, report: Callable[[dict[str, Any]], None]) -> None:
-        self.path, self.report = path, report
+    def __init__(
+        self,
+        path: Path,
+        report: Callable[[dict[str, Any]], None] = lambda _: None,
+        allowed: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self.path, self.report, self.allowed = path, report, allowed
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Keeps the lines of finished epochs only."""
+        self._check()
         keep_epochs(self.path, trainer.current_epoch)
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Writes one line."""
+        self._check()
         line: dict[str, Any] = {"epoch": trainer.current_epoch, "step": trainer.global_step}
         line |= {k: float(v) for k, v in trainer.callback_metrics.items()}
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         self.report({"epoch": trainer.current_epoch + 1, "epochs": trainer.max_epochs})
+
+    def _check(self) -> None:
+        if not self.allowed():
+            raise LostRunError("another process owns this run now")
 
 
 def keep_epochs(path: Path, count: int) -> None:
@@ -40,11 +56,11 @@ def keep_epochs(path: Path, count: int) -> None:
     if not path.exists():
         return
     kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             if json.loads(line)["epoch"] < count:
                 kept.append(line)
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError):
             continue
     temporary = path.with_name(f".{path.name}")
     temporary.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")

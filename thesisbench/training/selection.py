@@ -14,7 +14,11 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from thesisbench.errors import UserError
+from thesisbench.step import LostRunError
+
 LAST = "last.ckpt"
+_STATE = ("best", "kept_epoch", "waited", "epochs", "metrics")
 
 
 class KeepBest(Callback):
@@ -25,6 +29,10 @@ class KeepBest(Callback):
         patience: epochs without a better value before the fit stops; None never stops early.
         select: "best" or "last" epoch's weights are kept for evaluation.
         allowed: asked before each write; False ends the fit (another owner has the run).
+
+    Attributes:
+        best: value of the best epoch. kept_epoch: whose weights are kept. waited: epochs since.
+        epochs: number of epochs done. metrics: what the last of them logged.
     """
 
     def __init__(
@@ -44,6 +52,8 @@ class KeepBest(Callback):
         self.best: float | None = None
         self.kept_epoch = -1
         self.waited = 0
+        self.epochs = 0
+        self.metrics: dict[str, float] = {}
 
     @property
     def weights(self) -> Path:
@@ -52,12 +62,12 @@ class KeepBest(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed fit must know."""
-        return {"best": self.best, "kept_epoch": self.kept_epoch, "waited": self.waited}
+        return {name: getattr(self, name) for name in _STATE}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes up where the checkpoint left off."""
-        self.best, self.kept_epoch = state_dict["best"], state_dict["kept_epoch"]
-        self.waited = state_dict["waited"]
+        for name in _STATE:
+            setattr(self, name, state_dict[name])
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Stops at once when a resumed fit had already used up its patience."""
@@ -68,6 +78,8 @@ class KeepBest(Callback):
         """Judges the epoch, writes both files, stops when patience is used up."""
         if not self.allowed():
             raise LostRunError("another process owns this run now")
+        self.epochs = trainer.current_epoch + 1
+        self.metrics = {k: float(v) for k, v in trainer.callback_metrics.items()}
         improved = self._improved(trainer)
         self.waited = 0 if improved else self.waited + 1
         if improved or self.select == "last":
@@ -87,12 +99,14 @@ class KeepBest(Callback):
         return self.patience is not None and self.waited >= self.patience
 
     def _improved(self, trainer: Trainer) -> bool:
-        if self.monitor not in trainer.callback_metrics:
+        if self.monitor not in self.metrics:
             if self.select == "last" and self.patience is None:
                 return True
-            logged = ", ".join(sorted(trainer.callback_metrics))
-            raise ValueError(f"schedule.monitor {self.monitor!r} is not logged; logged: {logged}")
-        value = float(trainer.callback_metrics[self.monitor])
+            logged = ", ".join(sorted(self.metrics))
+            raise UserError(f"schedule.monitor {self.monitor!r} is not logged; logged: {logged}")
+        value = self.metrics[self.monitor]
+        if not math.isfinite(value):  # the last step of an epoch can do that
+            raise DivergedError(trainer.current_epoch, trainer.global_step, self.monitor)
         sign = 1 if self.mode == "min" else -1
         improved = self.best is None or sign * value < sign * self.best
         if improved:
@@ -119,13 +133,9 @@ class DivergedError(Exception):
         epoch, step: where.
     """
 
-    def __init__(self, epoch: int, step: int) -> None:
-        super().__init__(f"the loss left the finite range in epoch {epoch}, step {step}")
+    def __init__(self, epoch: int, step: int, what: str = "the loss") -> None:
+        super().__init__(f"{what} left the finite range in epoch {epoch}, step {step}")
         self.epoch, self.step = epoch, step
-
-
-class LostRunError(Exception):
-    """Another process has taken the run over; this one must write nothing more."""
 
 
 def _save(state: dict[str, Any], path: Path) -> None:
