@@ -2,7 +2,7 @@
 
     python scripts/render_docs.py [--check]
 
-A README says `<!-- table kayhan.t2.1 paper -->` ... `<!-- end -->`; what stands between is replaced.
+A README says `<!-- table kayhan.t2.1 paper -->` ... `<!-- end -->`; what is between is replaced.
 With --check nothing is written, and the exit code is 1 when a README is out of date.
 """
 
@@ -40,7 +40,9 @@ def rendered(text: str, catalog: Catalog, composer: Composer, empty: Path) -> st
 def main() -> int:
     """Writes or checks all chapter READMEs."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing, exit 1 when out of date")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing, exit 1 when out of date"
+    )
     check = parser.parse_args().check
     catalog, composer, outdated = Catalog.at(), Composer(), []
     with tempfile.TemporaryDirectory() as empty:
@@ -52,7 +54,9 @@ def main() -> int:
                 if not check:
                     path.write_text(after, encoding="utf-8")
     for path in outdated:
-        print(f"{path.relative_to(ROOT)}: {'out of date; run `make docs`' if check else 'rendered'}")
+        print(
+            f"{path.relative_to(ROOT)}: {'out of date; run `make docs`' if check else 'rendered'}"
+        )
     return 1 if check and outdated else 0
 
 

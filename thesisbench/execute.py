@@ -89,6 +89,34 @@ def sort_out(runs: Iterable[PlannedRun], states: Mapping[str, str], rerun: Rerun
     return work
 
 
+def longest_first(
+    jobs: Sequence[Job], runs: Mapping[str, PlannedRun], seconds: Mapping[str, float]
+) -> list[Job]:
+    """Jobs in the order that keeps all workers busy to the end.
+
+    Those that need others come first (they start as soon as they may), then the longest; a job
+    that nothing is known of counts as the longest.
+
+    Args:
+        jobs: to be ordered.
+        runs: id -> run.
+        seconds: id -> how long a run of the same step and levels took, where one is known.
+    """
+    known: dict[tuple[Any, ...], list[float]] = {}
+    for run_id, value in seconds.items():
+        known.setdefault(_like(runs[run_id]), []).append(value)
+
+    def length(job: Job) -> float:
+        values = known.get(_like(runs[job.id]))
+        return sum(values) / len(values) if values else float("inf")
+
+    return sorted(jobs, key=lambda job: (not job.needs, -length(job)))
+
+
+def _like(run: PlannedRun) -> tuple[Any, ...]:
+    return (run.chapter, run.step, *sorted(run.levels.items()))
+
+
 def write_folders(
     store: RunStore, runs: Iterable[PlannedRun], wanted: Iterable[str], *, overridden: bool
 ) -> None:

@@ -15,6 +15,7 @@ from thesisbench.execute import (
     Work,
     discard,
     execute,
+    longest_first,
     make_launcher,
     sort_out,
     write_folders,
@@ -57,6 +58,7 @@ def reproduce(request: Request, console: Console) -> int:
     check_targets([dict(run.config) for run in runs.values()])
     rerun = Rerun.of(request.rerun, runs)
     work = sort_out(runs.values(), session.states, rerun)
+    work.jobs = longest_first(work.jobs, runs, session.seconds)
     _announce(session, work, console)
     outcome: dict[str, str] = {}
     if work.jobs:

@@ -1,4 +1,4 @@
-"""What a fit makes of its configuration: Trainer flags, memory format, threads of nothing else."""
+"""What a fit makes of its configuration, and whose files it clears away."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from thesisbench.errors import UserError
 from thesisbench.launch.jobs import DONE, FAILED
 from thesisbench.run import run_folder
 from thesisbench.step import build_network
+from thesisbench.store.folder import RunFolder
+from thesisbench.store.lease import Lease
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -72,3 +74,23 @@ def test_the_memory_format_is_that_of_the_configuration() -> None:
                if p.dim() == 5)  # fmt: skip
     with pytest.raises(UserError, match="unknown memory_format 'rows'; valid: channels_last"):
         build_network({"backbone": conv, "memory_format": "rows"})
+
+
+def test_an_owner_that_comes_second_leaves_the_winners_files_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = toy_folder(tmp_path, "fit", toy_config(schedule={"epochs": 1}))
+    theirs = folder.attempt_dir(2) / "weights-0.pt"
+
+    def somebody_was_faster(self: RunFolder, record: Any, lease: Lease) -> bool:
+        theirs.parent.mkdir(parents=True)
+        theirs.write_text("theirs")
+        self.record_file.write_text('{"result": {"outcome": "ok", "metrics": {"theirs": 1}}}')
+        return False
+
+    monkeypatch.setattr(RunFolder, "publish_record", somebody_was_faster)
+    assert run_folder(folder.path) == DONE
+    assert theirs.read_text() == "theirs"
+    record = folder.read_record()
+    assert record is not None
+    assert record["result"]["metrics"] == {"theirs": 1}

@@ -88,6 +88,12 @@ class Session:
         names = {i: self.store.state(i).name for i in self.plan.runs}
         return {i: "stale" if i in self.stale else name for i, name in names.items()}
 
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Run id -> how long it took, for the planned runs that have a record."""
+        records = {i: self.record(i) for i in self.plan.runs}
+        return {i: r["cost"]["seconds"] for i, r in records.items() if r is not None}
+
     @cached_property
     def cells(self) -> dict[Key, Cell]:
         """All cells."""
