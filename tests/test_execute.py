@@ -5,9 +5,12 @@ from types import SimpleNamespace
 import pytest
 
 from thesisbench.errors import UserError
-from thesisbench.execute import Rerun, longest_first, make_launcher, sort_out
+from thesisbench.execute import Rerun, longest_first, make_launcher, sort_out, write_folders
 from thesisbench.launch.jobs import Job
 from thesisbench.launch.local import LocalLauncher
+from thesisbench.store.lease import Lease
+from thesisbench.store.runs import RunStore
+from thesisbench.tables.model import PlannedRun
 
 
 def _run(run_id, step="fit", needs=(), **levels):
@@ -101,3 +104,38 @@ def test_workers_default_to_the_cores_at_hand():
     launcher = make_launcher({"name": "local", "workers": None, "threads": 1}, [])
     assert isinstance(launcher, LocalLauncher)
     assert launcher.workers >= 1
+
+
+def _planned(accelerator):
+    return PlannedRun(
+        id="a" * 16,
+        lineage="b" * 16,
+        chapter="t/c",
+        step="fit",
+        kind="fit",
+        recipe="t/c/r",
+        scale="small",
+        levels={},
+        replicate={"seed": 0},
+        config={"trainer": {"accelerator": accelerator}},
+    )
+
+
+def test_a_failed_run_is_tried_again_with_the_new_device(tmp_path):
+    store = RunStore(tmp_path)
+    write_folders(store, [_planned("gpu")], ["a" * 16], overridden=False)
+    folder = store.folder("a" * 16)
+    lease = Lease.claim(folder.path).lease
+    folder.write_state({"name": "failed", "message": "no GPU"}, lease)
+    lease.release()
+    write_folders(store, [_planned("cpu")], ["a" * 16], overridden=False)
+    assert folder.read_config()["config"]["trainer"] == {"accelerator": "cpu"}
+
+
+def test_a_running_run_keeps_its_configuration(tmp_path):
+    store = RunStore(tmp_path)
+    write_folders(store, [_planned("gpu")], ["a" * 16], overridden=False)
+    lease = Lease.claim(store.folder("a" * 16).path).lease
+    write_folders(store, [_planned("cpu")], ["a" * 16], overridden=False)
+    assert store.folder("a" * 16).read_config()["config"]["trainer"] == {"accelerator": "gpu"}
+    lease.release()

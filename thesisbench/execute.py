@@ -120,11 +120,19 @@ def _like(run: PlannedRun) -> tuple[Any, ...]:
 def write_folders(
     store: RunStore, runs: Iterable[PlannedRun], wanted: Iterable[str], *, overridden: bool
 ) -> None:
-    """Writes the configuration of each wanted run into its folder."""
+    """Writes the configuration of each wanted run into its folder.
+
+    One that was tried before gets the new one: a wrong device must not stay for ever.
+    """
     chosen = set(wanted)
     for run in runs:
-        if run.id in chosen:
-            store.folder(run.id).write_config(folder_config(run, overridden=overridden))
+        if run.id not in chosen:
+            continue
+        folder, config = store.folder(run.id), folder_config(run, overridden=overridden)
+        if store.state(run.id).name in ("failed", "interrupted", "queued"):
+            folder.renew_config(config)
+        else:
+            folder.write_config(config)
 
 
 def folder_config(run: PlannedRun, *, overridden: bool = False) -> dict[str, Any]:

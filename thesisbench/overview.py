@@ -163,5 +163,5 @@ def print_status(session: Session, console: Console) -> None:
         text = f"  {run['id']} {run['state']}{far}: {run['title']} {run['message']}"
         console.print(text, markup=False, highlight=False)
     if any(s not in ("done", "diverged") for s in said["states"]):
-        again = f"thesisbench reproduce {' '.join(session.tables)} --scale {session.scale}"
+        again = session.command("reproduce")
         console.print(f"go on with: {again}", markup=False, highlight=False, soft_wrap=True)

@@ -21,6 +21,7 @@ from thesisbench.execute import (
     write_folders,
 )
 from thesisbench.instantiate import check_targets
+from thesisbench.launch.jobs import Launcher
 from thesisbench.loggers.sweep import Mirror
 from thesisbench.progress import Display
 from thesisbench.store.files import write_text
@@ -59,22 +60,23 @@ def reproduce(request: Request, console: Console) -> int:
     rerun = Rerun.of(request.rerun, runs)
     work = sort_out(runs.values(), session.states, rerun)
     work.jobs = longest_first(work.jobs, runs, session.seconds)
+    launcher = make_launcher(
+        request.infrastructure.get("launcher") or {}, [runs[job.id] for job in work.jobs]
+    )
+    _check_folder(request.out)
     _announce(session, work, console)
-    outcome: dict[str, str] = {}
-    if work.jobs:
-        outcome = _run(request, work, rerun, console)
+    outcome = _run(request, work, rerun, launcher, console) if work.jobs else {}
     session.refresh()
     for table in session.tables:
         request.written += write_reports(session, table, request.out)
     return _exit_code(request, work, outcome, console)
 
 
-def _run(request: Request, work: Work, rerun: Rerun, console: Console) -> dict[str, str]:
+def _run(
+    request: Request, work: Work, rerun: Rerun, launcher: Launcher, console: Console
+) -> dict[str, str]:
     session, runs = request.session, request.session.plan.runs
     wanted = [job.id for job in work.jobs]
-    launcher = make_launcher(
-        request.infrastructure.get("launcher") or {}, [runs[i] for i in wanted]
-    )
     finished = [i for i in wanted if session.states[i] in ("done", "diverged")]
     discard(session.store, [i for i in wanted if i in rerun.ids] + finished)
     changed = session.plan.overridden
@@ -117,6 +119,12 @@ def write_reports(session: Session, table: str, out: Path) -> list[Path]:
     return list(texts)
 
 
+def _check_folder(out: Path) -> None:
+    """Says before anything runs that reports could not be written."""
+    if any(p.exists() and not p.is_dir() for p in (out, *out.parents)):
+        raise UserError(f"--out {out}: a file is where a folder should be; give another folder")
+
+
 def _announce(session: Session, work: Work, console: Console) -> None:
     done, todo, held = len(work.done), len(work.jobs), len(work.held)
     console.print(
@@ -137,7 +145,7 @@ def _exit_code(request: Request, work: Work, outcome: dict[str, str], console: C
     failed = [i for i, why in work.held.items() if why.startswith(("failed", "needs"))]
     if lost:
         log = session.store.folder(lost[0]).log_file
-        again = f"thesisbench reproduce {' '.join(session.tables)} --scale {session.scale}"
+        again = session.command("reproduce")
         text = f"{len(lost)} runs did not finish; the first one's log: {log}; again: {again}"
         text += " --rerun failed"
         console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -26,6 +26,7 @@ from thesisbench.store.files import (
     read_json,
     set_aside,
     write_json,
+    write_text,
 )
 from thesisbench.store.lease import RECORD, TIMEOUT, Clock, Lease, lease_status
 from thesisbench.store.status import OUTCOMES, RunStatus, derive, outcome_of
@@ -113,7 +114,7 @@ class RunFolder:
         Raises:
             UserError: when the folder holds another run, or cannot be written to.
         """
-        text = yaml.dump(dict(config), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+        text = _yaml(config)
         with plain_errors("make", self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         if lineage := config.get("lineage"):
@@ -131,6 +132,20 @@ class RunFolder:
                 "move that folder away or choose another runs folder"
             )
         return False
+
+    def renew_config(self, config: Mapping[str, Any]) -> None:
+        """Replaces the configuration of a run that is to be tried again.
+
+        The id stays, so only what does not change the result can differ (devices, workers).
+
+        Args:
+            config: as for `write_config`.
+
+        Raises:
+            UserError: when the folder holds another run, or cannot be written to.
+        """
+        if not self.write_config(config):
+            write_text(self.config_file, _yaml(config))
 
     def read_config(self) -> dict[str, Any]:
         """The configuration.
@@ -208,6 +223,10 @@ class RunFolder:
         lease = lease_status(self.path, timeout=timeout, clock=clock)
         planned = is_there(self.config_file)
         return derive(self.read_record(), self.read_state(), lease, planned=planned)
+
+
+def _yaml(config: Mapping[str, Any]) -> str:
+    return yaml.dump(dict(config), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 def _read_object(path: Path) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ What `report`, `status`, `accept` and `reproduce` share: each shows or keeps a p
 from __future__ import annotations
 
 import itertools
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -179,6 +180,15 @@ class Session:
         """The accepted records of the chapters of these tables."""
         slugs: Sequence[str] = list(dict.fromkeys(self.catalog.tables[t].slug for t in self.tables))
         return AcceptedRecords([self.catalog.folders[slug] for slug in slugs])
+
+    def command(self, verb: str) -> str:
+        """The command line that does something with the same selection."""
+        words = ["thesisbench", verb, *self.tables, "--scale", self.scale, *self.overrides]
+        words += self.trainer
+        if self.seeds is not None:
+            words += ["--seeds", ",".join(map(str, self.seeds))]
+        words += ["--second-look"] if self.second_look else []
+        return shlex.join(words)
 
     def refresh(self) -> None:
         """Forgets what was read from the runs folder."""
