@@ -1,0 +1,16 @@
+"""Which packages and data files ship; all else is in pyproject.toml."""
+
+from setuptools import find_packages, setup
+
+setup(
+    packages=[
+        *find_packages(include=["thesisbench*"]),
+        "thesisbench.conf",
+        "thesisbench.experiments",
+    ],
+    package_data={
+        "thesisbench": ["*.json"],
+        "thesisbench.conf": ["**/*.yaml"],
+        "thesisbench.experiments": ["**/*.yaml", "**/*.json", "**/*.md"],
+    },
+)
