@@ -28,7 +28,7 @@ install: $(STAMP)  ## Install the program into .venv
 
 install-test: $(VENV)/.installed-test  ## Install what the tests and checks need as well
 
-demo: install  ## Regenerate Table 2.1 of kayhan on this machine (about 5 minutes)
+demo: install  ## Regenerate Table 2.1 of kayhan on this machine (5 to 10 minutes on 2 cores)
 	$(RUN) $(BIN)/thesisbench reproduce kayhan.t2.1 --scale small
 
 test: install-test  ## Run the tests (a few minutes)
