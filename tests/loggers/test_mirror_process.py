@@ -237,6 +237,14 @@ def test_logger_none_starts_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_wandb_mode_disabled_starts_nothing(
+    tmp_path: Path, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    assert Mirror.start([make_run()], tmp_path, LOGGER, print) is None
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_no_runs_start_nothing(tmp_path: Path) -> None:
     assert Mirror.start([], tmp_path, LOGGER, print) is None
     assert list(tmp_path.iterdir()) == []

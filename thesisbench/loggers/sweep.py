@@ -68,7 +68,8 @@ class Mirror:
         Returns:
             The mirror, or None where there is nothing to mirror or no writer could be started.
         """
-        if config.get("name") != "wandb" or not runs:
+        disabled = os.environ.get("WANDB_MODE", "").lower() == "disabled"
+        if config.get("name") != "wandb" or disabled or not runs:
             return None
         if not installed():
             say(NOT_INSTALLED)

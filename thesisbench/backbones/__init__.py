@@ -1,1 +1,0 @@
-"""Networks shared by chapters."""

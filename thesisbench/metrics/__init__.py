@@ -1,1 +1,0 @@
-"""Metrics that no library has."""
