@@ -23,7 +23,7 @@ def measure(quick: bool) -> list[Comparison]:
     else:
         runs = table_runs("small", "schedule.epochs=5")
     actions = {BASELINE: lambda: run_all(runs, locally(1)), OURS: lambda: run_all(runs, locally(2))}
-    run_all(runs[:1], locally(1))  # starts the server
+    run_all(runs[:2], locally(1))  # a fit and its test start the server with all it will need
     times = alternate(actions, 1 if quick else 3, warm_up=False)
     cores = available_cores()
     note = "" if cores > 1 else "this process may use one core only"
