@@ -25,7 +25,6 @@ from thesisbench.identity import run_id
 from thesisbench.instantiate import check_targets
 from thesisbench.loggers.sweep import Mirror
 from thesisbench.progress import Display
-from thesisbench.selection import changes_runs
 from thesisbench.store.runs import RunStore
 from thesisbench.tables.model import PlannedRun
 
@@ -204,6 +203,3 @@ def _hydra(arguments: Sequence[str]) -> int:
 
     never()
     return 0
-
-
-__all__ = ["ad_hoc_run", "changes_runs", "expand", "plan_sweep", "train"]

@@ -209,9 +209,7 @@ def parse_chapter(data: Any, slug: str, origin: str) -> Chapter:
     chapter = Chapter(
         slug, raw.title, levels, raw.steps, {f: word(v) for f, v in raw.defaults.items()}
     )
-    _check_keys(
-        [*levels, *raw.steps, *(n for d in levels.values() for n in d)], origin, words=EMPTY_LEVELS
-    )
+    _check_keys([*levels, *raw.steps, *(n for d in levels.values() for n in d)], origin)
     _check_same_as(chapter, origin)
     for factor, level in chapter.defaults.items():
         check_level(chapter, factor, level, f"{origin}: defaults")
@@ -336,7 +334,7 @@ def parse_table(data: Any, chapter: Chapter, origin: str) -> Table:
         raise SpecError(
             f"{origin}: id {table.id!r} and thesis {table.thesis!r} must be of {thesis!r}"
         )
-    _check_keys([*table.columns, *table.rows, table.key], origin, words=EMPTY_LEVELS)
+    _check_keys([*table.columns, *table.rows, table.key], origin)
     for place, at in _assignments(table):
         for factor, level in at.items():
             check_level(chapter, factor, word(level), f"{origin}: {place}.at")
@@ -387,9 +385,9 @@ def _check_row(table: Table, name: str, row: Row, origin: str) -> None:
         raise SpecError(f"{origin}: rows.{name}: 'source: derived' and 'cell:' go together")
 
 
-def _check_keys(keys: list[str], origin: str, words: tuple[str, ...]) -> None:
+def _check_keys(keys: list[str], origin: str) -> None:
     for key in keys:
-        if key in RESERVED or not (KEY.match(key) or key in words):
+        if key in RESERVED or not KEY.match(key):
             raise SpecError(
                 f"{origin}: key {key!r} must match [a-z][a-z0-9_]* and be no reserved word"
             )

@@ -25,6 +25,7 @@ from thesisbench.methods.kayhan.detector_context.composites import (
     TilePool,
     composite_splits,
 )
+from thesisbench.store.runs import data_root
 
 TSHIRT, TROUSER, PULLOVER, DRESS, COAT, SANDAL, SHIRT, SNEAKER, BAG, BOOT = range(10)
 FASHION_SETS = ContextSets(
@@ -43,8 +44,7 @@ TRAIN_SHARE = 5 / 6  # of Fashion-MNIST's training images; the rest are validati
 
 def default_root() -> Path:
     """Folder of Fashion-MNIST: `fashion_mnist` under THESISBENCH_DATA (~/.cache/thesisbench)."""
-    data = os.environ.get("THESISBENCH_DATA") or "~/.cache/thesisbench"
-    return Path(data).expanduser() / "fashion_mnist"
+    return data_root() / "fashion_mnist"
 
 
 def _unpack(raw: Path) -> None:
