@@ -15,8 +15,8 @@ from omegaconf import OmegaConf
 from benchmarks.harness import Comparison, Timing, alternate
 from thesisbench.compose import PRIMARY, Composed, Composer
 from thesisbench.schema import register
-from thesisbench.selection import has_grid
 from thesisbench.tables.catalog import Catalog
+from thesisbench.tables.grid import has_grid
 from thesisbench.tables.plan import Plan, Planner
 
 OURS, BASELINE = "our plan, seconds a run", "plain hydra.compose, seconds a run"
@@ -54,7 +54,7 @@ def _compare(scale: str, most: int, repetitions: int) -> Comparison:
 
 def _plan(composer: Composer, scale: str) -> Plan:
     catalog = Catalog.at()
-    built = [table for table in catalog.tables if has_grid(catalog, composer, table)]
+    built = [table for table in catalog.tables if has_grid(catalog, composer.recipes, table)]
     return Planner(catalog, composer).plan(built, scale)
 
 

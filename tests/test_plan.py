@@ -9,7 +9,8 @@ import pytest
 from toy_specs import CHAPTER, Toy, behind, cell, config_of, counts, message, run_of, toy_chapter
 
 from thesisbench.errors import UserError
-from thesisbench.tables.plan import CONSTANT
+from thesisbench.tables.plan import CONSTANT, Planner
+from thesisbench.tables.session import TARGETS_ONLY
 
 
 @pytest.fixture
@@ -133,9 +134,11 @@ def test_a_step_must_be_of_the_kind_of_its_recipe(toy: Toy) -> None:
 def test_a_table_whose_recipe_is_not_built_says_so(tmp_path: Path) -> None:
     toy = toy_chapter(tmp_path, CHAPTER.replace("recipe: test", "recipe: later"))
     toy.table("r: {label: R}")
-    assert "toy.t1 has targets only: its recipe 'toy/one/later'" in message(
-        toy.session(), UserError
-    )
+    session = toy.session()
+    assert session.plan.runs == {}
+    assert {c.why for c in session.cells.values()} == {TARGETS_ONLY}
+    with pytest.raises(UserError, match=r"toy.t1 has targets only: its recipe 'toy/one/later'"):
+        Planner(session.catalog, session.composer).plan(["toy.t1"], "small")
 
 
 # Needs.

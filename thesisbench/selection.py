@@ -10,6 +10,7 @@ from thesisbench.errors import UserError
 from thesisbench.identity import NOT_SCIENCE_TRAINER
 from thesisbench.store.runs import RunStore
 from thesisbench.tables.catalog import Catalog
+from thesisbench.tables.grid import has_grid, missing_recipes
 from thesisbench.tables.session import Session
 
 INFRASTRUCTURE = ("launcher", "logger")
@@ -25,6 +26,7 @@ def make_session(
     spec_dirs: Sequence[str] = (),
     config_dirs: tuple[str, ...] = (),
     store: RunStore | None = None,
+    targets_too: bool = False,
 ) -> tuple[Session, dict[str, Any]]:
     """The session that command-line words select, and the launcher and logger nodes.
 
@@ -37,6 +39,8 @@ def make_session(
         spec_dirs: the user's folders of chapters.
         config_dirs: the user's folders of config groups.
         store: the runs folder; the default one when not given.
+        targets_too: keep tables that have targets only; otherwise they are left out, or refused
+            when they were named one by one.
 
     Raises:
         UserError: bad input of any kind; nothing has been done.
@@ -55,7 +59,7 @@ def make_session(
         catalog=catalog,
         store=store or RunStore(),
         composer=composer,
-        tables=tuple(_built(catalog, composer, tables, named=ids)),
+        tables=tuple(tables if targets_too else _built(catalog, composer, tables, named=ids)),
         scale=scale,
         overrides=tuple(o for o in overrides if changes_runs(o)),
         trainer=tuple(o for o in plumbing if key_of(o).split(".")[0] == "trainer"),
@@ -110,31 +114,23 @@ def _of(overrides: Sequence[str], name: str) -> list[str]:
 def _built(
     catalog: Catalog, composer: Composer, tables: Sequence[str], *, named: Sequence[str]
 ) -> list[str]:
-    """Tables whose recipes are there, and those named one by one, so that their error is shown."""
-    built = [t for t in tables if t in named or has_grid(catalog, composer, t)]
+    """The tables that have a grid.
+
+    Raises:
+        UserError: none has, or one named by its id has not.
+    """
+    built = [t for t in tables if has_grid(catalog, composer.recipes, t)]
+    for table in named:
+        if table not in built:
+            raise UserError(f"{table} has targets only: {_lacking(catalog, composer, table)}")
     if not built:
         raise UserError("none of the selected tables has a grid yet; they have targets only")
     return built
 
 
-def has_grid(catalog: Catalog, composer: Composer, table: str) -> bool:
-    """Whether all recipes of a table are built."""
-    folder = catalog.tables[table]
-    steps = catalog.table(table)
-    used = {
-        steps.step,
-        *(r.step for r in steps.rows.values()),
-        *(c.step for c in steps.columns.values()),
-    }
-    return all(
-        f"{folder.slug}/{folder.chapter.steps[step].recipe}" in composer.recipes
-        for step in _closure(folder, [s for s in used if s])
-    )
-
-
-def _closure(folder: Any, steps: Sequence[str]) -> list[str]:
-    found = list(dict.fromkeys(steps))
-    for step in found:
-        for needs in folder.chapter.steps[step].inputs().values():
-            found += [n.step for n in needs if n.step not in found]
-    return found
+def _lacking(catalog: Catalog, composer: Composer, table: str) -> str:
+    """What stands between a table and a grid."""
+    missing = missing_recipes(catalog, composer.recipes, table)
+    if not missing:
+        return "no grid yet; `thesisbench report` shows what was published"
+    return f"its recipe {missing[0]!r} is not built yet"

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from thesisbench.compose import Composer
-from thesisbench.selection import has_grid
 from thesisbench.tables.catalog import Catalog
+from thesisbench.tables.grid import has_grid
 
 CATALOG = Catalog.at()
 COMPOSER = Composer()
-BUILT = [table for table in CATALOG.tables if has_grid(CATALOG, COMPOSER, table)]
+BUILT = [table for table in CATALOG.tables if has_grid(CATALOG, COMPOSER.recipes, table)]
 
 pytestmark = pytest.mark.slow
 

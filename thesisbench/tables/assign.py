@@ -6,18 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from thesisbench.errors import SpecError
+from thesisbench.tables.chapter import EMPTY_LEVELS, Chapter, Need, check_level, word
 from thesisbench.tables.expr import Expression, parse
 from thesisbench.tables.model import Source, Target
-from thesisbench.tables.spec import (
-    EMPTY_LEVELS,
-    Chapter,
-    Column,
-    Need,
-    Row,
-    Table,
-    check_level,
-    word,
-)
+from thesisbench.tables.spec import Column, Row, Table
 
 Assignment = Mapping[str, str]
 
@@ -73,6 +65,8 @@ def _cell(table: Table, chapter: Chapter, r: str, row: Row, c: str, column: Colu
             r, c, "derived", formula=expression, by_row=row.cell is not None, target=target
         )
     step = column.step or row.step or table.step
+    if step is None and not table.says_how:
+        return CellSpec(r, c, "run", target=target)  # targets only: how to run it is not said yet
     if step is None:
         raise SpecError(
             f"{where}: no step; give column, row or table one of {', '.join(chapter.steps)}"

@@ -9,8 +9,9 @@ from importlib.resources import files
 from pathlib import Path
 
 from thesisbench.errors import SpecError, UserError, unknown
+from thesisbench.tables.chapter import Chapter, parse_chapter
 from thesisbench.tables.claims import Claim, parse_claims
-from thesisbench.tables.spec import Chapter, Table, parse_chapter, parse_table
+from thesisbench.tables.spec import Table, parse_table
 from thesisbench.tables.strict_yaml import read_yaml
 
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from thesisbench.errors import UserError
 from thesisbench.store.files import canonical_json
 from thesisbench.tables.claims import Claim
 from thesisbench.tables.collect import Key, Record, Sources, collect
@@ -36,7 +35,7 @@ def judged_entries(session: Session, slug: str, records: Lookup) -> list[dict[st
     cells: dict[Key, Cell] = {}
     digests: dict[str, str] = {}
     for owner in (session, *_others(session, claims)):
-        cells |= collect(owner.plan, Sources(records), owner.paper_ids)
+        cells |= collect(owner.plan, Sources(records), owner.paper_ids) | owner.unbuilt
         for table in owner.tables:
             digests |= _digest(table, owner.plan, records)
     return [_entry(session, claim, cells, digests) for claim in claims]
@@ -57,12 +56,7 @@ def _others(session: Session, claims: Sequence[Claim]) -> Iterator[Session]:
     for table in named:
         if table in session.tables or table not in session.catalog.tables:
             continue
-        other = replace(session, tables=(table,), seeds=None, _found={})
-        try:
-            _ = other.plan
-        except UserError:
-            continue  # targets only: its atoms are undecided
-        yield other
+        yield replace(session, tables=(table,), seeds=None, _found={})
 
 
 def _digest(table: str, plan: Plan, records: Lookup) -> dict[str, str]:

@@ -22,8 +22,9 @@ from thesisbench.tables.assign import (
     fixed,
 )
 from thesisbench.tables.catalog import Catalog
+from thesisbench.tables.chapter import Chapter, Overrides, SameAs, Skip, Step
 from thesisbench.tables.model import SCALES, PlannedRun
-from thesisbench.tables.spec import Chapter, Overrides, SameAs, Skip, Step, Table
+from thesisbench.tables.spec import Table
 from thesisbench.tables.user_overrides import UserOverrides
 
 CONSTANT = -1
@@ -125,6 +126,9 @@ class _TablePlanner:
     shown_instead: list[str] = field(default_factory=list)
 
     def add(self) -> None:
+        """Plans all cells of the table."""
+        if not self.table.says_how:
+            raise UserError(f"{self.table.id} has targets only: it has no grid yet")
         replicates = self._replicates()
         self.plan.seeds[self.table.id] = tuple(dict.fromkeys(r.get("seed", 0) for r in replicates))
         for spec in cell_specs(self.table, self.chapter):

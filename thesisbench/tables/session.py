@@ -16,12 +16,15 @@ from thesisbench.errors import UserError
 from thesisbench.store.runs import RunStore
 from thesisbench.tables.accepted import AcceptedRecords
 from thesisbench.tables.assign import cell_specs
-from thesisbench.tables.catalog import Catalog
+from thesisbench.tables.catalog import Catalog, ChapterFolder
 from thesisbench.tables.collect import Key, Record, Sources, collect
 from thesisbench.tables.compare import CellVerdictDetail, judge_cell
+from thesisbench.tables.grid import has_grid
 from thesisbench.tables.judge import judge_claim
 from thesisbench.tables.model import Cell, ClaimVerdict
 from thesisbench.tables.plan import Plan, Planner
+
+TARGETS_ONLY = "targets only: no grid yet"
 
 
 @dataclass
@@ -48,8 +51,14 @@ class Session:
 
     @cached_property
     def plan(self) -> Plan:
-        """The runs of these tables."""
-        return self._planner(self.overrides, self.seeds).plan(self.tables, self.scale)
+        """The runs of these tables; one that has targets only has none."""
+        return self._planner(self.overrides, self.seeds).plan(self.built, self.scale)
+
+    @cached_property
+    def built(self) -> tuple[str, ...]:
+        """Those of the tables that have a grid."""
+        recipes = self.composer.recipes
+        return tuple(t for t in self.tables if has_grid(self.catalog, recipes, t))
 
     @cached_property
     def paper_ids(self) -> dict[Key, frozenset[str]]:
@@ -61,7 +70,7 @@ class Session:
         seeds = tuple(dict.fromkeys(s for seeds in self.plan.seeds.values() for s in seeds))
         planner = Planner(self.catalog, self.composer, (), seeds or None, self.second_look)
         found: dict[Key, frozenset[str]] = {}
-        for table in self.tables:
+        for table in self.built:
             try:
                 paper = planner.plan([table], "paper")
             except UserError:
@@ -102,7 +111,7 @@ class Session:
             i: self.store.state(i).message for i, name in self.states.items() if name == "failed"
         }
         sources = Sources(self.record, failures, frozenset(self.stale))
-        return collect(self.plan, sources, self.paper_ids)
+        return collect(self.plan, sources, self.paper_ids) | self.unbuilt
 
     @cached_property
     def verdicts(self) -> dict[Key, CellVerdictDetail]:
@@ -147,26 +156,20 @@ class Session:
                 self.catalog, self.store, self.composer, (table,), self.scale,
                 self.overrides, self.seeds, self.second_look,
             )  # fmt: skip
-            try:
-                cells |= other.cells
-            except UserError:
-                cells |= self._unbuilt(table)
+            cells |= other.cells
         return cells
 
-    def _unbuilt(self, table: str) -> dict[Key, Cell]:
-        """Cells of a table that has targets only: skipped, so that atoms on them are not tested."""
-        folder = self.catalog.tables[table]
+    @cached_property
+    def unbuilt(self) -> dict[Key, Cell]:
+        """Cells of tables that have targets only.
+
+        Those that we would run are skipped, so that atoms on them are not tested.
+        """
         return {
-            (table, spec.row, spec.column): Cell(
-                table,
-                spec.row,
-                spec.column,
-                spec.source,
-                "skipped",
-                target=spec.target,
-                why="targets only",
-            )
-            for spec in cell_specs(folder.tables[table], folder.chapter)
+            key: cell
+            for table in self.tables
+            if table not in self.built
+            for key, cell in _targets(table, self.catalog.tables[table]).items()
         }
 
     def record(self, run_id: str) -> Record | None:
@@ -199,3 +202,20 @@ class Session:
     def _planner(self, overrides: tuple[str, ...], seeds: tuple[int, ...] | None) -> Planner:
         every = (*self.trainer, *overrides)
         return Planner(self.catalog, self.composer, every, seeds, self.second_look)
+
+
+def _targets(table: str, folder: ChapterFolder) -> dict[Key, Cell]:
+    """Cells of a table that has no grid, with nothing but what the thesis prints."""
+    cells = {}
+    for spec in cell_specs(folder.tables[table], folder.chapter):
+        ours = spec.source in ("run", "derived")
+        cells[table, spec.row, spec.column] = Cell(
+            table,
+            spec.row,
+            spec.column,
+            spec.source,
+            "skipped" if ours else "printed",
+            target=spec.target,
+            why=TARGETS_ONLY if ours else None,
+        )
+    return cells
