@@ -65,12 +65,31 @@ class StandIn(Struct, frozen=True):
     why: str | None = None
 
 
+class Plot(Struct, frozen=True):
+    """How a figure is drawn.
+
+    Attributes:
+        kind: of marks; a column is a series.
+        x: settings key whose number is a row's place on the axis; "row" takes rows in order.
+        series: settings key by which rows belong to one curve or another.
+        log: axes with a logarithmic scale.
+    """
+
+    kind: Literal["line", "bar", "scatter"]
+    x: str = "row"
+    series: str | None = None
+    xlabel: str = ""
+    ylabel: str = ""
+    log: list[Literal["x", "y"]] = []
+
+
 class Table(Struct, frozen=True):
     """A published table or numeric figure, or a supplement of ours.
 
     Attributes:
         says: what the thesis concludes from it, in a sentence.
         datasets, weights: names in experiments/datasets.yaml and weights.yaml.
+        header: labels over groups of columns, and how many columns each stands over.
     """
 
     id: str
@@ -90,8 +109,8 @@ class Table(Struct, frozen=True):
     at: dict[str, LevelName] = {}
     step: str | None = None
     stand_in: StandIn | None = None
-    header: list[Any] | None = None
-    plot: dict[str, Any] | None = None
+    header: list[tuple[str, int]] = []
+    plot: Plot | None = None
     notes: str | None = None
     findings: str | None = None
 
@@ -132,7 +151,22 @@ def parse_table(data: Any, chapter: Chapter, origin: str) -> Table:
             raise SpecError(f"{origin}: {place}: {unknown('step', step, chapter.steps)}")
     for name, row in table.rows.items():
         _check_row(table, name, row, origin)
+    _check_layout(table, origin)
     return table
+
+
+def _check_layout(table: Table, origin: str) -> None:
+    over = sum(n for _, n in table.header)
+    if table.header and (over != len(table.columns) or min(n for _, n in table.header) < 1):
+        raise SpecError(
+            f"{origin}: header stands over {over} columns, and the table has {len(table.columns)}"
+        )
+    if table.plot is None:
+        return
+    known = dict.fromkeys(key for row in table.rows.values() for key in row.settings)
+    for place, key in (("x", table.plot.x), ("series", table.plot.series)):
+        if key not in (None, "row", *known):
+            raise SpecError(f"{origin}: plot.{place}: {unknown('setting', str(key), known)}")
 
 
 def _assignments(table: Table) -> list[tuple[str, dict[str, LevelName]]]:

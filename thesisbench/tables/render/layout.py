@@ -63,6 +63,7 @@ def lay_out(session: Session, table_id: str) -> TableView:
         scale=session.scale,
         facts=table_facts(session, table_id).sentences(),
         columns=tuple(header(column) for column in table.columns.values()),
+        groups=tuple(table.header),
         rows=rows,
         legend=_legend(session, table),
         notes={letter: reason for reason, letter in notes.letters.items()},
@@ -93,7 +94,7 @@ def _row(session: Session, table: Table, key: str, notes: _Notes) -> RowView:
         place = (table.id, key, name)
         decimals = decimals_of(in_column, column.decimals)
         cells.append(_cell(session.cells[place], session.verdicts[place], decimals, notes))
-    return RowView(label, tuple(cells))
+    return RowView(key, label, tuple(cells))
 
 
 def _cell(cell: Cell, detail: CellVerdictDetail, decimals: int, notes: _Notes) -> CellView:

@@ -24,8 +24,9 @@ class CellView:
 
 @dataclass(frozen=True)
 class RowView:
-    """A row: its label (with "ours", "human" or the like in brackets) and its cells by column."""
+    """A row: its key, its label (with "ours" or the like in brackets) and its cells by column."""
 
+    key: str
     label: str
     cells: tuple[CellView, ...]
 
@@ -61,6 +62,7 @@ class TableView:
 
     Attributes:
         id, title, scale: of the table. facts: sentences for the head. columns: their headers.
+        groups: labels over the columns, and how many columns each stands over; may be empty.
         rows: in order. legend: what the signs mean. notes: letter -> reason, and more in words.
         remarks: on rows, and of the table as a whole. claims: those that rest on the table.
     """
@@ -70,6 +72,7 @@ class TableView:
     scale: str
     facts: tuple[str, ...]
     columns: tuple[str, ...]
+    groups: tuple[tuple[str, int], ...]
     rows: tuple[RowView, ...]
     legend: str
     notes: Mapping[str, str]
