@@ -161,16 +161,31 @@ def test_a_derived_cell_may_name_another_row_and_derived_cells(toy: Toy) -> None
 
 
 def test_a_derived_row_uses_the_rows_of_its_column(toy: Toy) -> None:
-    rows = "a: {label: A}, h: {label: H, source: human, values: {top: 90.0}}, "
-    toy.table(rows + "gap: {label: G, source: derived, cell: 'h - a'}", kind="supplement")
     with_target = toy.table(
         "a: {label: A, values: {top: 1.0}}, h: {label: H, source: human, values: {top: 90.0}}, "
         "gap: {label: G, source: derived, cell: 'h - a', values: {top: 89.0}}",
         kind="table",
     )
-    found = cells(with_target.session().plan, by_seed)["gap.top"]
+    plan = with_target.session().plan
+    published = dict.fromkeys(plan.cells, frozenset(plan.runs))
+    found = cells(plan, by_seed, paper=published)["gap.top"]
     assert found.values == {0: 90.0, 1: 80.0, 2: 70.0}
     assert found.target.value == 89.0
+    mixed = cells(plan, by_seed)["gap.top"]
+    assert (mixed.state, mixed.values) == ("skipped", {})
+    assert "printed number" in str(mixed.why)
+
+
+def test_a_derived_cell_without_meaning_is_not_computed(toy: Toy) -> None:
+    toy.table(
+        "a: {label: A, values: {top: 1.0}, reasons: {gain: not_applicable}}, "
+        "b: {label: B, at: {size: m}, values: {top: 2.0, gain: 1.0}}",
+        "top: {name: A, metric: m}, gain: {name: B, metric: m, cell: 'top - top[a]'}",
+        kind="table",
+    )
+    found = cells(toy.session().plan, by_seed)
+    assert (found["a.gain"].state, found["b.gain"].state) == ("skipped", "done")
+    assert "not applicable" in str(found["a.gain"].why)
 
 
 def test_a_derived_cell_has_the_seeds_that_all_its_inputs_have(toy: Toy) -> None:

@@ -9,8 +9,8 @@ import pytest
 from toy_specs import CHAPTER, Toy, behind, cell, config_of, counts, message, run_of, toy_chapter
 
 from thesisbench.errors import UserError
+from thesisbench.tables.grid import TARGETS_ONLY
 from thesisbench.tables.plan import CONSTANT, Planner
-from thesisbench.tables.session import TARGETS_ONLY
 
 
 @pytest.fixture

@@ -93,10 +93,38 @@ def run_id(
     Raises:
         UserError: a value that has no identity (not finite), or a target that is not allowed.
     """
+    return _digest(science(config, choices), config, needs, with_revision=with_revision)
+
+
+def id_and_lineage(
+    config: Mapping[str, Any],
+    choices: Mapping[str, str],
+    needs: Mapping[str, Sequence[str]],
+    lineages: Mapping[str, Sequence[str]],
+) -> tuple[str, str]:
+    """Id of a run, made of the ids of the runs it needs, and its lineage, made of their lineages.
+
+    Raises:
+        UserError: as `run_id`.
+    """
+    subject = science(config, choices)
+    return (
+        _digest(subject, config, needs, with_revision=True),
+        _digest(subject, config, lineages, with_revision=False),
+    )
+
+
+def _digest(
+    science: Mapping[str, Any],
+    config: Mapping[str, Any],
+    needs: Mapping[str, Sequence[str]],
+    *,
+    with_revision: bool,
+) -> str:
     subject: dict[str, Any] = {
         "id_version": ID_VERSION,
         "needs": {name: list(ids) for name, ids in needs.items()},
-        **science(config, choices),
+        **science,
     }
     if with_revision:
         subject["revision"] = config.get("revision", 1)
@@ -178,12 +206,18 @@ def _without(
 
 
 def _same(a: Any, b: Any) -> bool:
+    """Whether two values have one spelling in canonical JSON; plain ones need no spelling out."""
+    if type(a) is type(b) and type(a) in (bool, int, str, type(None)):
+        return bool(a == b)
+    if isinstance(a, str | None) or isinstance(b, str | None):
+        return False
     try:
         return canonical_json(a) == canonical_json(b)
     except (TypeError, ValueError):
         return False
 
 
+@lru_cache(maxsize=8)
 def _field_defaults(kind: type[Any]) -> dict[str, Any]:
     plain = {
         f.name: f.default for f in dataclasses.fields(kind) if f.default is not dataclasses.MISSING

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -279,28 +278,6 @@ def test_a_corrupt_file_that_cannot_be_moved_is_still_reported(
     assert list(store.records()) == []
     assert "record.json is corrupt" in store.problems[0]
     assert "read-only" in store.problems[0]
-
-
-def test_lineages_group_runs_without_parsing_a_configuration(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, lineage in (("b", "x"), ("a", "x"), ("c", "y")):
-        planned(tmp_path, name, lineage=lineage)
-    planned(tmp_path, "d")
-    monkeypatch.setattr(yaml, "load", None)
-    assert RunStore(tmp_path).lineages() == {"x": ["a", "b"], "y": ["c"]}
-
-
-def test_thousands_of_lineages_are_quick(tmp_path: Path) -> None:
-    for i in range(1000):
-        folder = tmp_path / f"{i:04d}"
-        folder.mkdir()
-        (folder / "config.yaml").touch()
-        (folder / "lineage").write_text(f"{i % 10}\n")
-    start = time.perf_counter()
-    lineages = RunStore(tmp_path).lineages()
-    assert time.perf_counter() - start < 2.0
-    assert {key: len(ids) for key, ids in lineages.items()} == {str(i): 100 for i in range(10)}
 
 
 def test_roots_come_from_the_environment_or_their_defaults(

@@ -61,12 +61,12 @@ def plain_errors(
         raise UserError(line) from error
 
 
-def write_text(path: Path, text: str, *, durable: bool = True) -> None:
+def write_text(path: Path, text: str | bytes, *, durable: bool = True) -> None:
     """Replaces a file by one with this text; readers see the old or the new one, never a part.
 
     Args:
         path: the file, in a folder that exists.
-        text: its new content, written as UTF-8.
+        text: its new content; text is written as UTF-8.
         durable: wait until it would survive a power failure.
 
     Raises:
@@ -204,12 +204,12 @@ def _writer(path: Path) -> Process | None:
 
 
 @contextlib.contextmanager
-def _complete_temporary(path: Path, text: str, durable: bool) -> Iterator[Path]:
+def _complete_temporary(path: Path, text: str | bytes, durable: bool) -> Iterator[Path]:
     """A temporary file beside `path` that holds the whole text; gone afterwards."""
     temporary = temporary_path(path.parent)
     try:
         with temporary.open("xb") as file:
-            file.write(text.encode())
+            file.write(text.encode() if isinstance(text, str) else text)
             file.flush()
             if durable:
                 os.fsync(file.fileno())

@@ -1,7 +1,6 @@
 """One run folder: its files, how they are written and read.
 
 config.yaml   the resolved configuration, written once when the run is planned
-lineage       one line: what the run is called by, whatever its revision
 lease.<n>     who executes it (see `lease`)
 state.json    how far its owner is, or why it failed; only a courtesy
 record.json   the result; once there it never changes
@@ -31,8 +30,10 @@ from thesisbench.store.files import (
 from thesisbench.store.lease import RECORD, TIMEOUT, Clock, Lease, lease_status
 from thesisbench.store.status import OUTCOMES, RunStatus, derive, outcome_of
 
+CONFIG = "config.yaml"
+
 # The C versions are ten times as fast, and missing where PyYAML was built without libyaml.
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
@@ -60,12 +61,7 @@ class RunFolder:
     @property
     def config_file(self) -> Path:
         """The resolved configuration."""
-        return self.path / "config.yaml"
-
-    @property
-    def lineage_file(self) -> Path:
-        """The lineage in one line, so that nobody need parse the configuration for it."""
-        return self.path / "lineage"
+        return self.path / CONFIG
 
     @property
     def record_file(self) -> Path:
@@ -106,7 +102,7 @@ class RunFolder:
         A configuration that cannot be read is set aside and written anew.
 
         Args:
-            config: plain data with the key `id`, and `lineage` where runs can become stale.
+            config: plain data with the key `id`; the key `config`, if any, comes last.
 
         Returns:
             Whether it was written.
@@ -117,8 +113,6 @@ class RunFolder:
         text = _yaml(config)
         with plain_errors("make", self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-        if lineage := config.get("lineage"):
-            publish(self.lineage_file, f"{lineage}\n")
         if publish(self.config_file, text):
             return True
         try:
@@ -157,7 +151,7 @@ class RunFolder:
         with plain_errors("read", self.config_file):
             data = self.config_file.read_bytes()
         try:
-            config = yaml.load(data, Loader=_Loader)
+            config = yaml.load(data, Loader=Loader)
         except (yaml.YAMLError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise CorruptFileError(f"{self.config_file} is corrupt: {reason}") from error

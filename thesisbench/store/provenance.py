@@ -56,7 +56,7 @@ def collect_provenance(
     return {
         "code": dict(code_version()),
         "versions": dict(library_versions()),
-        "hardware": {**_machine(), "gpus": _gpus()},
+        "hardware": {**machine(), "gpus": _gpus()},
         "threads": threads,
         "platform": platform.platform(),
         "started": _utc(started),
@@ -124,7 +124,7 @@ def _installed(distribution: str) -> str | None:
 
 
 @cache
-def _machine() -> Mapping[str, Any]:
+def machine() -> Mapping[str, Any]:
     """Processor, cores (in the machine, and those we may use) and memory in MiB."""
     may_use = getattr(os, "sched_getaffinity", None)
     return {

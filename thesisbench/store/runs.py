@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from thesisbench.errors import CorruptFileError, UserError
 from thesisbench.store.files import is_there, plain_errors, set_aside
 from thesisbench.store.folder import RunFolder
+from thesisbench.store.index import RunIndex, RunSummary
 from thesisbench.store.lease import TIMEOUT, Clock, LeaseStatus, lease_status
 from thesisbench.store.status import RunStatus, derive
 
-__all__ = ["RunFolder", "RunStatus", "RunStore", "data_root", "default_root"]
+__all__ = ["RunFolder", "RunStatus", "RunStore", "RunSummary", "data_root", "default_root"]
 
 T = TypeVar("T")
 
@@ -34,6 +36,7 @@ class RunStore:
     def __init__(self, root: Path | None = None) -> None:
         self.root = root or default_root()
         self.problems: list[str] = []
+        self._index = RunIndex(self.root)
 
     def folder(self, run_id: str) -> RunFolder:
         """The folder of a run, whether it exists or not."""
@@ -78,15 +81,23 @@ class RunStore:
         planned = self._mended(folder.config_file, lambda: is_there(folder.config_file)) or False
         return derive(record, state, lease or LeaseStatus("free"), planned=planned)
 
-    def lineages(self) -> dict[str, list[str]]:
-        """Lineage -> ids of its runs, from the one-line files alone."""
-        found: dict[str, list[str]] = {}
-        for run_id in self.ids():
-            path = self.folder(run_id).lineage_file
-            text = self._mended(path, partial(_read_line, path))
-            if text:
-                found.setdefault(text, []).append(run_id)
-        return found
+    def summaries(self) -> dict[str, RunSummary]:
+        """Id -> every run here in short, its state included; quick, since an index is kept.
+
+        A record that cannot be read is set aside, as by `record`.
+
+        Raises:
+            UserError: when the root is there but cannot be read.
+        """
+        with plain_errors("read", self.root):
+            found = self._index.read()
+        return {i: run if run.state else self._looked_at(run) for i, run in found.items()}
+
+    def _looked_at(self, run: RunSummary) -> RunSummary:
+        """The summary of a run without a record, or with one of an unusual form."""
+        name, record = self.state(run.id).name, self.record(run.id) or {}
+        result, cost = record.get("result", {}), record.get("cost", {})
+        return replace(run, state=name, metrics=result.get("metrics", {}), cost=cost)
 
     def _mended(self, path: Path, read: Callable[[], T]) -> T | None:
         """What `read` returns; None after noting a problem, the corrupt file being set aside."""
@@ -119,12 +130,3 @@ def _moved(path: Path, error: CorruptFileError) -> str:
         return f"{error}; somebody else has set it aside"
     except UserError as refusal:
         return f"{error}; {refusal}"
-
-
-def _read_line(path: Path) -> str:
-    """The one line of a small file, empty if there is no such file."""
-    with plain_errors("read", path):
-        try:
-            return path.read_text(errors="replace").strip()
-        except FileNotFoundError:
-            return ""

@@ -166,7 +166,7 @@ def _target(table: Table, row: Row, column: Column, c: str, where: str) -> Targe
 
 def _decimals(table: Table, c: str) -> int:
     """Digits after the point: the most any value of the column was given with."""
-    numbers = [n for row in table.rows.values() for n in (row.values.get(c), row.std.get(c))]
+    numbers = [row.values.get(c) for row in table.rows.values()]
     return max((len(str(n).partition(".")[2]) for n in numbers if isinstance(n, float)), default=0)
 
 

@@ -171,6 +171,9 @@ def _place(key: Key, reference: Reference) -> Key:
 
 def _combined(key: Key, planned: CellPlan, inputs: Mapping[Reference, Cell]) -> Cell:
     spec = planned.spec
+    common: dict[str, Any] = {"source": "derived", "target": spec.target}
+    if why := planned.skipped or _unlike(inputs):
+        return Cell(*key, state="skipped", why=why, **common)
     worst = next((s for s in _WORST if any(c.state == s for c in inputs.values())), None)
     seeds = _common_seeds(inputs.values())
     values: dict[int, float] = {}
@@ -188,18 +191,26 @@ def _combined(key: Key, planned: CellPlan, inputs: Mapping[Reference, Cell]) -> 
         why = next((c.why for c in inputs.values() if not c.comparable and c.why), None)
     return Cell(
         *key,
-        source="derived",
         state=state,
         values=values if state not in ("skipped", "failed") else {},
         diverged=frozenset(s for c in inputs.values() for s in c.diverged),
         expected=tuple(dict.fromkeys(s for c in inputs.values() for s in c.expected)),
         runs=_merged(inputs.values()),
-        target=spec.target,
         comparable=all(c.comparable for c in inputs.values() if c.state != "printed"),
         constant=all(c.constant for c in inputs.values()),
         same_as=next((c.same_as for c in inputs.values() if c.same_as), None),
         why=why,
+        **common,
     )
+
+
+def _unlike(inputs: Mapping[Reference, Cell]) -> str | None:
+    """Why a cell cannot be computed from a printed number and one of another experiment."""
+    printed = any(cell.state == "printed" for cell in inputs.values())
+    ours = [cell for cell in inputs.values() if cell.state in ("done", "partial")]
+    if printed and any(not cell.comparable for cell in ours):
+        return "would mix a printed number with one of another experiment"
+    return None
 
 
 def _common_seeds(cells: Iterable[Cell]) -> list[int]:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from thesisbench.tables.catalog import Catalog, ChapterFolder
 
+TARGETS_ONLY = "targets only: no grid yet"
+
 
 def recipe_names(config_dirs: Sequence[str | Path] = ()) -> frozenset[str]:
     """Names of all recipes, as "<thesis>/<chapter>/<name>": shipped, and in the users' folders."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from thesisbench.compose import Composer, key_of
 from thesisbench.errors import SpecError, UserError, unknown
-from thesisbench.identity import run_id
+from thesisbench.identity import id_and_lineage, run_id
 from thesisbench.tables.assign import (
     Assignment,
     CellSpec,
@@ -22,8 +22,9 @@ from thesisbench.tables.assign import (
     fixed,
 )
 from thesisbench.tables.catalog import Catalog
-from thesisbench.tables.chapter import Chapter, Overrides, SameAs, Skip, Step
+from thesisbench.tables.chapter import Chapter, Overrides, SameAs, Skip, Step, at_scale
 from thesisbench.tables.model import SCALES, PlannedRun
+from thesisbench.tables.replicates import WORTH_IT, Pair, Template, make_template
 from thesisbench.tables.spec import Table
 from thesisbench.tables.user_overrides import UserOverrides
 
@@ -92,6 +93,7 @@ class Planner:
     seeds: tuple[int, ...] | None = None
     second_look: bool = False
     made: dict[tuple[str, str], dict[Any, PlannedRun]] = field(default_factory=dict)
+    templates: dict[tuple[str, str], dict[Any, Template | None]] = field(default_factory=dict)
 
     def plan(self, tables: Iterable[str], scale: str) -> Plan:
         """Plans tables at a scale.
@@ -124,12 +126,14 @@ class _TablePlanner:
     table: Table
     theirs: UserOverrides
     shown_instead: list[str] = field(default_factory=list)
+    count: int = 0  # of replicates
 
     def add(self) -> None:
         """Plans all cells of the table."""
         if not self.table.says_how:
             raise UserError(f"{self.table.id} has targets only: it has no grid yet")
         replicates = self._replicates()
+        self.count = len(replicates)
         self.plan.seeds[self.table.id] = tuple(dict.fromkeys(r.get("seed", 0) for r in replicates))
         for spec in cell_specs(self.table, self.chapter):
             cell = self._cell(spec, replicates)
@@ -159,10 +163,10 @@ class _TablePlanner:
         return declared
 
     def _cell(self, spec: CellSpec, replicates: list[dict[str, int]]) -> CellPlan:
+        if spec.source in ("run", "derived") and spec.target.reason == "not_applicable":
+            return CellPlan(spec, skipped="has no meaning here (not applicable)")
         if spec.source != "run":
             return CellPlan(spec)
-        if spec.target.reason == "not_applicable":
-            return CellPlan(spec, skipped="has no meaning here (not applicable)")
         runs: dict[int, list[str]] = {}
         where = f"{self.table.id}[{spec.row}].{spec.column}"
         self.shown_instead.clear()
@@ -216,20 +220,19 @@ class _TablePlanner:
     ) -> PlannedRun:
         step = self.chapter.steps[name]
         recipe = f"{self.chapter.slug}/{step.recipe}"
-        words = self._overrides(recipe, step, taken, replicate, where)
-        plain = self.planner.composer.compose(words, where)
+        plain, composed = self._composed(name, taken, replicate, where)
         if (kind := plain.config["kind"]) != step.kind:
             raise SpecError(f"{where}: step {name} is of kind {step.kind}, its recipe of {kind}")
-        composed = self.theirs.apply(words, plain)
         config, choices = composed.config, composed.choices
         lineages = {k: [self.plan.runs[i].lineage for i in ids] for k, ids in needs.items()}
-        this = run_id(config, choices, needs)
+        this, lineage = id_and_lineage(config, choices, needs, lineages)
         behind = {i for ids in needs.values() for i in ids}
-        if behind & self.plan.overridden or this != run_id(plain.config, plain.choices, needs):
+        changed = composed is not plain and this != run_id(plain.config, plain.choices, needs)
+        if changed or behind & self.plan.overridden:
             self.plan.overridden.add(this)
         return PlannedRun(
             id=this,
-            lineage=run_id(config, choices, lineages, with_revision=False),
+            lineage=lineage,
             chapter=self.chapter.slug,
             step=name,
             kind=step.kind,
@@ -242,6 +245,27 @@ class _TablePlanner:
             exclusive=step.exclusive,
         )
 
+    def _composed(
+        self, name: str, taken: dict[str, str], replicate: dict[str, int], where: str
+    ) -> Pair:
+        """The configuration of a run as the spec says, and with the user's overrides."""
+        step = self.chapter.steps[name]
+
+        def compose(replicate: Mapping[str, int]) -> Pair:
+            recipe = f"{self.chapter.slug}/{step.recipe}"
+            words = self._overrides(recipe, step, taken, replicate, where)
+            plain = self.planner.composer.compose(words, where)
+            return plain, self.theirs.apply(words, plain)
+
+        if self.count < WORTH_IT or not replicate:
+            return compose(replicate)
+        known = self.planner.templates.setdefault((self.chapter.slug, self.plan.scale), {})
+        key = (name, tuple(taken.items()), tuple(replicate))
+        if key not in known:
+            known[key] = make_template(compose, tuple(replicate))
+        template = known[key]
+        return compose(replicate) if template is None else template.fill(replicate)
+
     def _register(self, run: PlannedRun) -> PlannedRun:
         known = self.plan.runs.get(run.id)
         tables = tuple(dict.fromkeys([*(known.tables if known else ()), self.table.id]))
@@ -250,7 +274,7 @@ class _TablePlanner:
         return run
 
     def _overrides(
-        self, recipe: str, step: Step, taken: Assignment, replicate: dict[str, int], where: str
+        self, recipe: str, step: Step, taken: Assignment, replicate: Mapping[str, int], where: str
     ) -> list[str]:
         """Recipe < step's scale < levels in order of takes < replicate (< command line)."""
         if recipe not in self.planner.composer.recipes:
@@ -293,11 +317,3 @@ class _TablePlanner:
                     f"{place} and {where} differ in {', '.join(differing)} but are one run at "
                     f"scale {self.plan.scale}; declare one level same_as the other"
                 )
-
-
-def at_scale(scales: Any, scale: str) -> Any:
-    """What scale -> value says at a scale (smoke falls back on small); a list holds at all."""
-    if not isinstance(scales, dict):
-        return scales
-    fallback = scales.get("small") if scale == "smoke" else None
-    return scales.get(scale, fallback)

@@ -13,18 +13,18 @@ from functools import cached_property
 
 from thesisbench.compose import Composer
 from thesisbench.errors import UserError
-from thesisbench.store.runs import RunStore
+from thesisbench.store.runs import RunStore, RunSummary
 from thesisbench.tables.accepted import AcceptedRecords
 from thesisbench.tables.assign import cell_specs
 from thesisbench.tables.catalog import Catalog, ChapterFolder
 from thesisbench.tables.collect import Key, Record, Sources, collect
 from thesisbench.tables.compare import CellVerdictDetail, judge_cell
-from thesisbench.tables.grid import has_grid
+from thesisbench.tables.grid import TARGETS_ONLY, has_grid
 from thesisbench.tables.judge import judge_claim
 from thesisbench.tables.model import Cell, ClaimVerdict
 from thesisbench.tables.plan import Plan, Planner
 
-TARGETS_ONLY = "targets only: no grid yet"
+FINISHED = ("done", "diverged")
 
 
 @dataclass
@@ -67,6 +67,8 @@ class Session:
         At the seeds in use. A cell is compared with its own runs at scale paper, not with those of
         another cell that it may happen to share a run with at a smaller scale.
         """
+        if self.scale == "paper" and not self.plan.overridden:
+            return self._ids(self.plan)
         seeds = tuple(dict.fromkeys(s for seeds in self.plan.seeds.values() for s in seeds))
         planner = Planner(self.catalog, self.composer, (), seeds or None, self.second_look)
         found: dict[Key, frozenset[str]] = {}
@@ -75,33 +77,46 @@ class Session:
                 paper = planner.plan([table], "paper")
             except UserError:
                 continue  # the paper scale is not built yet: nothing in it is comparable
-            for key, cell in paper.cells.items():
-                ids = itertools.chain(*cell.runs.values())
-                found[key] = frozenset(b for i in ids for b in paper.behind(i))
+            found |= self._ids(paper)
         return found
+
+    @staticmethod
+    def _ids(paper: Plan) -> dict[Key, frozenset[str]]:
+        return {
+            key: frozenset(b for i in itertools.chain(*cell.runs.values()) for b in paper.behind(i))
+            for key, cell in paper.cells.items()
+        }
+
+    @cached_property
+    def summaries(self) -> dict[str, RunSummary]:
+        """Id -> every run of the runs folder, in short."""
+        return self.store.summaries()
 
     @cached_property
     def stale(self) -> dict[str, str]:
         """Run id -> id of a record of an older revision, where the run itself has none."""
-        lineages = self.store.lineages()
-        older: dict[str, str] = {}
-        for run in self.plan.runs.values():
-            others = [i for i in lineages.get(run.lineage, []) if i != run.id]
-            done = [i for i in others if self.store.state(i).name in ("done", "diverged")]
-            if done and self.store.state(run.id).name not in ("done", "diverged", "running"):
-                older[run.id] = done[-1]
-        return older
+        done: dict[str, str] = {}
+        for run_id, run in self.summaries.items():
+            if run.state in FINISHED and run_id not in self.plan.runs:
+                done[run.lineage] = run_id
+        return {
+            run.id: done[run.lineage]
+            for run in self.plan.runs.values()
+            if run.lineage in done and self._state(run.id) not in (*FINISHED, "running")
+        }
 
     @cached_property
     def states(self) -> dict[str, str]:
         """Run id -> queued, running, done, diverged, failed, interrupted, stale or absent."""
-        names = {i: self.store.state(i).name for i in self.plan.runs}
-        return {i: "stale" if i in self.stale else name for i, name in names.items()}
+        return {i: "stale" if i in self.stale else self._state(i) for i in self.plan.runs}
+
+    def _state(self, run_id: str) -> str:
+        return self.summaries[run_id].state if run_id in self.summaries else "absent"
 
     @property
     def seconds(self) -> dict[str, float]:
         """Run id -> how long it took, for the planned runs that have a record."""
-        records = {i: self.record(i) for i in self.plan.runs}
+        records = {i: self.brief(i) for i in self.plan.runs}
         return {i: r["cost"]["seconds"] for i, r in records.items() if r is not None}
 
     @cached_property
@@ -110,7 +125,7 @@ class Session:
         failures = {
             i: self.store.state(i).message for i, name in self.states.items() if name == "failed"
         }
-        sources = Sources(self.record, failures, frozenset(self.stale))
+        sources = Sources(self.brief, failures, frozenset(self.stale))
         return collect(self.plan, sources, self.paper_ids) | self.unbuilt
 
     @cached_property
@@ -156,6 +171,7 @@ class Session:
                 self.catalog, self.store, self.composer, (table,), self.scale,
                 self.overrides, self.seeds, self.second_look,
             )  # fmt: skip
+            other.__dict__["summaries"] = self.summaries
             cells |= other.cells
         return cells
 
@@ -171,6 +187,13 @@ class Session:
             if table not in self.built
             for key, cell in _targets(table, self.catalog.tables[table]).items()
         }
+
+    def brief(self, run_id: str) -> Record | None:
+        """What cells and facts take from the record of a run; None if it has none."""
+        run = self.summaries.get(run_id)
+        if run is not None and run.state in FINISHED:
+            return run.as_record()
+        return self.accepted.get(run_id)
 
     def record(self, run_id: str) -> Record | None:
         """The record of a run: from the runs folder, else from accepted results."""
@@ -196,7 +219,7 @@ class Session:
     def refresh(self) -> None:
         """Forgets what was read from the runs folder."""
         self._found.clear()
-        for name in ("stale", "states", "cells", "verdicts", "claims", "claim_cells"):
+        for name in ("summaries", "stale", "states", "cells", "verdicts", "claims", "claim_cells"):
             self.__dict__.pop(name, None)
 
     def _planner(self, overrides: tuple[str, ...], seeds: tuple[int, ...] | None) -> Planner:

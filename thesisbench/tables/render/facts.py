@@ -71,7 +71,7 @@ def table_facts(session: Session, table_id: str) -> Facts:
     """Gathers the facts on a table of a session."""
     table = session.catalog.table(table_id)
     runs = [run.id for run in session.plan.runs.values() if table_id in run.tables]
-    found = [record for run in runs if (record := session.record(run)) is not None]
+    found = [record for run in runs if (record := session.brief(run)) is not None]
     cells = [cell for cell in session.cells.values() if cell.table == table_id]
     comparable = any(cell.comparable for cell in cells if _has_target(cell))
     repeats = "seed" in table.replicates
