@@ -9,13 +9,14 @@ import json
 import tempfile
 import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from benchmarks.grid import TABLE
 from benchmarks.harness import Comparison, alternate
 from thesisbench.compose import Composer
-from thesisbench.execute import write_folders
+from thesisbench.execute import folder_config, write_folders
 from thesisbench.store.files import write_json
 from thesisbench.store.provenance import collect_provenance
 from thesisbench.store.runs import RunStore
@@ -55,26 +56,32 @@ def _compare(seeds: int, quick: bool) -> list[Comparison]:
 
 def _write_records(session: Session) -> int:
     """Makes every run of a session done; returns how many there are."""
-    runs, store, metrics = session.plan.runs, session.store, _metrics(session)
+    runs, store, metrics = session.plan.runs, session.store, all_metrics(session)
     write_folders(store, runs.values(), runs, overridden=False)
     for run in runs.values():
-        write_json(store.folder(run.id).record_file, _record(run, metrics), durable=False)
+        write_json(store.folder(run.id).record_file, made_up_record(run, metrics), durable=False)
     return len(runs)
 
 
-def _metrics(session: Session) -> dict[str, float]:
+def all_metrics(session: Session) -> dict[str, float]:
+    """A value for every metric that a cell reads."""
     return {c.spec.read: 50.0 for c in session.plan.cells.values() if c.spec.read}
 
 
-def _record(run: PlannedRun, metrics: Mapping[str, float]) -> dict[str, Any]:
-    now = time.time()
+def made_up_record(run: PlannedRun, metrics: Mapping[str, float]) -> dict[str, Any]:
+    """A record as long as a real one."""
     return {
-        "id": run.id,
-        "lineage": run.lineage,
+        **{k: v for k, v in folder_config(run).items() if k not in ("config", "tables")},
         "result": {"outcome": "ok", "metrics": dict(metrics), "digests": {}},
         "cost": {"seconds": 1.0},
-        "provenance": collect_provenance(threads=1, started=now, finished=now, config=run.config),
+        "provenance": {**_provenance(), "config": run.config},
     }
+
+
+@cache
+def _provenance() -> dict[str, Any]:
+    now = time.time()
+    return collect_provenance(threads=1, started=now, finished=now, config={})
 
 
 def _read_only(store: RunStore) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 Action = Callable[[], float | None]
 Clock = Callable[[], float]
-Figure = Literal["overhead", "extra", "speedup", "factor"]
+Figure = Literal["overhead", "extra", "speedup", "factor", "time"]
 
 # How a figure comes from the seconds of a pair: ours and the baseline's.
 FORMULAS: Mapping[Figure, Callable[[float, float], float]] = {
@@ -22,6 +22,7 @@ FORMULAS: Mapping[Figure, Callable[[float, float], float]] = {
     "extra": lambda ours, base: ours - base,  # seconds more, at most the bound
     "speedup": lambda ours, base: base / ours,  # times as fast, at least the bound
     "factor": lambda ours, base: ours / base,  # times as long
+    "time": lambda ours, _: ours,  # seconds, at most the bound
 }
 
 
@@ -48,9 +49,10 @@ class Comparison:
 
     Attributes:
         case: what varies within a benchmark. ours, baseline: their times, repetition by repetition.
-        figure: overhead (percent), extra (seconds), speedup (times) or factor (times as long).
-        bound: what an overhead or extra may be at most, a speedup must be at least; None: for
-            information. note: what a reader of the figure should know.
+        figure: overhead (percent), extra (seconds), speedup (times), factor (times as long) or time
+            (seconds of ours alone).
+        bound: what an overhead, extra or time may be at most, a speedup must be at least; None:
+            for information. note: what a reader of the figure should know.
     """
 
     case: str

@@ -15,6 +15,8 @@ SUMMARIES = {
     "workers": "two workers against one on the Red-Green grid",
     "planning": "planning all built tables, and composing their runs with plain Hydra",
     "collecting": "states and cells of many records, and only reading their JSON",
+    "runs_folder": "a table of 10,000 and 100,000 run folders, collected and rendered",
+    "startup": "short answers of the command line, and importing torch",
     "conv": "steps with other borders over one with same, beside their FLOPs",
 }
 

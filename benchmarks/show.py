@@ -12,12 +12,14 @@ WORDS: Mapping[Figure, Callable[[float], str]] = {
     "extra": lambda value: f"{value:+.3f} s",
     "speedup": lambda value: f"{value:.2f}x as fast",
     "factor": lambda value: f"{value:.2f}x as long",
+    "time": lambda value: f"{value:.2f} s",
 }
 _SHORT: Mapping[Figure, Callable[[float], str]] = {
     "overhead": lambda value: f"{value:+.1f}",
     "extra": lambda value: f"{value:+.3f}",
     "speedup": lambda value: f"{value:.2f}",
     "factor": lambda value: f"{value:.2f}",
+    "time": lambda value: f"{value:.2f}",
 }
 
 

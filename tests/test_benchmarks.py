@@ -94,6 +94,7 @@ def test_no_repetition_at_all_is_refused() -> None:
         ("extra", (0.2, -2.0, 1.0), 0.2),
         ("speedup", (1 / 1.1, 2.0, 0.5), 1 / 1.1),
         ("factor", (1.1, 0.5, 2.0), 1.1),
+        ("time", (2.2, 2.0, 2.0), 2.0),
     ],
 )
 def test_a_figure_is_the_median_over_pairs_not_a_ratio_of_medians(
@@ -115,6 +116,8 @@ def test_a_figure_is_the_median_over_pairs_not_a_ratio_of_medians(
         ("speedup", 1.0, 1.75, 1.8, False),
         ("factor", 1.0, 9.0, None, None),
         ("speedup", 1.0, 9.0, None, None),
+        ("time", 1.9, 9.0, 2.0, True),
+        ("time", 2.1, 9.0, 2.0, False),
     ],
 )
 def test_an_overhead_has_an_upper_bound_and_a_speedup_a_lower_one(

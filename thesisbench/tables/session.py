@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from thesisbench.compose import Composer
@@ -155,25 +155,28 @@ class Session:
     @cached_property
     def claim_cells(self) -> Mapping[Key, Cell]:
         """Cells of these tables and of every other table their claims name."""
-        wanted = [
+        cells = dict(self.cells)
+        for other in self._others:
+            other.refresh()
+            other.__dict__["summaries"] = self.summaries
+            cells |= other.cells
+        return cells
+
+    @cached_property
+    def _others(self) -> tuple[Session, ...]:
+        """A session for each further table that the claims on these tables name."""
+        named = dict.fromkeys(
             table
             for slug in dict.fromkeys(self.catalog.tables[t].slug for t in self.tables)
             for claim in self.catalog.folders[slug].claims
             if set(claim.where) & set(self.tables)
             for table in claim.where
-        ]
-        others = [
-            t for t in dict.fromkeys(wanted) if t not in self.tables and t in self.catalog.tables
-        ]
-        cells = dict(self.cells)
-        for table in others:
-            other = Session(
-                self.catalog, self.store, self.composer, (table,), self.scale,
-                self.overrides, self.seeds, self.second_look,
-            )  # fmt: skip
-            other.__dict__["summaries"] = self.summaries
-            cells |= other.cells
-        return cells
+        )
+        return tuple(
+            replace(self, tables=(table,), trainer=(), _found={})
+            for table in named
+            if table not in self.tables and table in self.catalog.tables
+        )
 
     @cached_property
     def unbuilt(self) -> dict[Key, Cell]:
