@@ -11,6 +11,7 @@ setup(
     package_data={
         "thesisbench": ["*.json"],
         "thesisbench.conf": ["**/*.yaml"],
-        "thesisbench.experiments": ["**/*.yaml", "**/*.json", "**/*.md"],
+        "thesisbench.tables.render": ["templates/*"],
+        "thesisbench.experiments": [f"**/*.{k}" for k in ("yaml", "json", "md", "png", "svg")],
     },
 )

@@ -10,7 +10,7 @@ from thesisbench.cli import main
 
 RECIPE = "experiment=kayhan/full_conv/red_green"
 NONSENSE = {
-    "frobnicate": "valid: accept, evaluate, list",
+    "frobnicate": "valid: accept, doctor, evaluate, list",
     "reproduce": "no table named",
     "reproduce kayhan.t21": "'kayhan.t2.1'|kayhan.t2.1",
     "reproduce kayhan.t2.1 --wrokers 2": "--workers",
@@ -35,13 +35,13 @@ NONSENSE = {
     "reproduce kayhan.t2.1 --spec-dir /no/such": "no such folder",
     "reproduce kayhan.t2.1 --config-dir /no/such": "no such folder",
     "reproduce liu.t5.4": "targets only",
-    "report kayhan.t2.1 --format pdf": "valid: json, md, terminal",
+    "report kayhan.t2.1 --format pdf": "valid: csv, html, json, md, terminal, tex",
     "report": "no table named",
     "report nonsense": "unknown table",
     "plan kayhan.t2.1 --all --scale huge": "unknown scale",
     "status zhao": "unknown table",
     "accept": "no table named",
-    "list nonsense": "valid: chapters, claims, tables",
+    "list nonsense": "valid: backbones, chapters, claims",
     "list tables extra": "unexpected extra argument",
     "train": "experiment=THESIS/CHAPTER/RECIPE",
     "train foo": "not an override",

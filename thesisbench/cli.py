@@ -5,7 +5,10 @@ Nothing heavy is imported before a subcommand needs it: `list` must not wait for
 
 from __future__ import annotations
 
+import errno
+import itertools
 import os
+import re
 import shlex
 import signal
 import sys
@@ -14,12 +17,23 @@ from typing import Annotated, Any
 
 import typer
 
-from thesisbench.errors import UserError, nearest, unknown
-from thesisbench.selectors import AsJson, ConfigDirs, Selected, SpecDirs, Targets, allow, selects
+from thesisbench.browse import command as browse
+from thesisbench.completion import (
+    VARIABLE,
+    answer,
+    complete_formats,
+    complete_launchers,
+    complete_overrides,
+    complete_rerun,
+    complete_runs,
+    complete_scales,
+)
+from thesisbench.errors import UserError, nearest
+from thesisbench.selectors import AsJson, ConfigDirs, Selected, Targets, allow, selects
 
 BAD_INPUT, INTERRUPTED = 2, 130
+_LONG = re.compile(r"(\S{100})\S{400,}")  # a word that hides what is said about it
 UsageError: Any = typer.BadParameter.__base__  # typer brings its own copy of click
-FORMATS = ("terminal", "md", "json")
 
 app = typer.Typer(
     name="thesisbench",
@@ -28,17 +42,64 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _checked_format(name: str) -> str:
+    from thesisbench.report import check_format
+
+    return check_format(name)
+
+
+def _checked_scale(name: str) -> str:
+    from thesisbench.report import check_scale
+
+    return check_scale(name)
+
+
 Workers = Annotated[int | None, typer.Option(help="Runs at a time.")]
-LauncherName = Annotated[str | None, typer.Option(help="local or inline, as launcher=X.")]
-Again = Annotated[list[str] | None, typer.Option(metavar="failed|stale|ID", help="Run again.")]
+LauncherName = Annotated[
+    str | None,
+    typer.Option(help="local or inline, as launcher=X.", autocompletion=complete_launchers),
+]
+Again = Annotated[
+    list[str] | None,
+    typer.Option(metavar="failed|stale|ID", help="Run again.", autocompletion=complete_rerun),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 3 when a claim fails.")]
 Reports = Annotated[Path, typer.Option(help="Folder of the reports.")]
-Format = Annotated[str, typer.Option("--format", help="terminal, md or json.")]
-What = Annotated[str, typer.Argument(help="tables, chapters or claims.")]
-RunPlace = Annotated[str, typer.Argument(help="Run id, run folder or weights file.")]
+Probing = Annotated[bool, typer.Option("--probe", help="Try 20 steps of fits never timed.")]
+ProbeLimit = Annotated[int, typer.Option(min=1, help="Kinds of fit that --probe tries at most.")]
+Format = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        callback=_checked_format,
+        help="terminal, md, tex, csv, html or json.",
+        autocompletion=complete_formats,
+    ),
+]
+ReportScale = Annotated[
+    str,
+    typer.Option(
+        "--scale",
+        callback=_checked_scale,
+        help="auto: the largest that has records.",
+        autocompletion=complete_scales,
+    ),
+]
+ReportFolder = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Write files; reports/html for html.")
+]
+RunPlace = Annotated[
+    str,
+    typer.Argument(help="Run id, run folder or weights file.", autocompletion=complete_runs),
+]
 EvalWords = Annotated[
     list[str] | None,
-    typer.Argument(help="experiment=RECIPE and overrides; none repeats an evaluation run."),
+    typer.Argument(
+        help="experiment=RECIPE and overrides; none repeats an evaluation run.",
+        autocompletion=complete_overrides,
+    ),
 ]
 
 
@@ -80,7 +141,7 @@ def _reproduce(
     code = reproduce(request, console)
     _show(selected, console, as_json)
     for path in request.written:
-        if path.suffix == ".md":
+        if path.suffix in (".md", ".html"):
             console.print(f"report: {path}", markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(code)
 
@@ -89,36 +150,75 @@ _reproduce.extra_words = _launcher_words  # type: ignore[attr-defined]
 app.command("reproduce")(selects(_reproduce))
 
 
-@app.command()
-@selects
-def report(selected: Selected, form: Format = "terminal") -> None:
+def _report(
+    selected: Selected,
+    scale: ReportScale = "auto",
+    form: Format = "terminal",
+    out: ReportFolder = None,
+) -> None:
     """Show tables from whatever records exist, accepted ones included.
 
-    Example: thesisbench report kayhan.t2.1 --scale paper --format md
+    A table without a grid is shown with its published values only. With --out, each table is a file
+    of its own; html is always written to files, with an index.html of the tables asked for.
+
+      thesisbench report kayhan.t2.1
+
+      thesisbench report --chapter kayhan/full_conv --format md --out reports
+
+      thesisbench report --all --format html
+
+      thesisbench report --thesis kayhan --format tex > tables.tex
     """
-    if form not in FORMATS:
-        raise UserError(unknown("format", form, FORMATS))
-    if form == "md":
-        from thesisbench.tables.render.markdown import render_markdown
+    from thesisbench.report import HTML_FOLDER, Report, print_report, write_report
 
-        for table in selected.session.tables:
-            print(render_markdown(selected.session, table))
+    made = Report(selected.session, scale)
+    if out is None and form != "html":
+        print_report(made, form, _console(stderr=False))
     else:
-        _show(selected, _console(stderr=False), form == "json")
+        for path in write_report(made, form, out or HTML_FOLDER, _console(stderr=True)):
+            print(path)
     raise typer.Exit(_problems(selected))
 
 
-@app.command()
-@selects
-def plan(selected: Selected, as_json: AsJson = False) -> None:
-    """Say which runs tables need, what they need in turn, and which are done."""
-    from thesisbench.overview import plan_json, print_plan
+def _report_scale(*, scale: str, **_: Any) -> str:
+    return "small" if scale == "auto" else scale
 
-    if as_json:
-        _put(plan_json(selected.session))
-    else:
-        print_plan(selected.session, _console(stderr=False))
+
+_report.targets_too = True  # type: ignore[attr-defined]
+_report.session_scale = _report_scale  # type: ignore[attr-defined]
+app.command("report")(selects(_report))
+
+
+def _plan(
+    selected: Selected,
+    workers: Workers = None,
+    launcher: LauncherName = None,
+    probe: Probing = False,
+    probe_limit: ProbeLimit = 12,
+    as_json: AsJson = False,
+) -> None:
+    """Say which runs tables need, which are done, and what the others will take, and why.
+
+    Estimates rest on runs that are done, here or in the accepted results. Without any, --probe
+    makes 20 training steps of each kind of fit; what it measured is kept in the runs folder.
+
+      thesisbench plan kayhan.t3.1 --scale paper
+
+      thesisbench plan --thesis kayhan --workers 2 --probe
+    """
+    from thesisbench.planning.command import show_plan
+
+    del workers, launcher  # they became overrides, see _launcher_words
+    limit = probe_limit if probe else 0
+    report = show_plan(selected, limit, _console(stderr=as_json), as_json=as_json)
+    if report is not None:
+        _put(report)
     raise typer.Exit(_problems(selected))
+
+
+_plan.extra_words = _launcher_words  # type: ignore[attr-defined]
+_plan.targets_too = True  # type: ignore[attr-defined]
+app.command("plan")(selects(_plan))
 
 
 @app.command()
@@ -151,27 +251,16 @@ def accept(selected: Selected) -> None:
     raise typer.Exit(_problems(selected))
 
 
-@app.command("list")
-def list_(what: What = "tables", spec_dir: SpecDirs = None, as_json: AsJson = False) -> None:
-    """List what is here.
+app.command("list")(browse.list_)
+app.command("search")(browse.search)
+app.command("show")(browse.show)
 
-    Example: thesisbench list claims --json
-    """
-    from thesisbench.overview import listing, print_listing
-    from thesisbench.tables.catalog import Catalog
-
-    rows = listing(Catalog.at(spec_dir or ()), what)
-    if as_json:
-        _put(rows)
-    else:
-        print_listing(rows, _console(stderr=False))
-
-
-_PASS_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
+_PASS_ON = {"ignore_unknown_options": True}
+TrainWords = Annotated[list[str] | None, typer.Argument(autocompletion=complete_overrides)]
 
 
 @app.command(context_settings=_PASS_ON, add_help_option=False)
-def train(context: typer.Context) -> None:
+def train(overrides: TrainWords = None) -> None:
     """Run one recipe, or a sweep of it: plain Hydra, with our run folders and records.
 
     For example:
@@ -184,7 +273,7 @@ def train(context: typer.Context) -> None:
     """
     from thesisbench.train import train as go
 
-    raise typer.Exit(go(context.args, _console(stderr=False)))
+    raise typer.Exit(go(overrides or [], _console(stderr=False)))
 
 
 @app.command()
@@ -209,6 +298,22 @@ def evaluate(
         for name, value in result.items():
             print(f"{name}: {value}")
     raise typer.Exit(code)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Look whether this machine can do the work: a line a check, and what to do.
+
+    Exit code 1 when something is missing without which nothing can be run. No key is shown.
+    """
+    from thesisbench.doctor import command
+
+    checks = list(command.all_checks())
+    if as_json:
+        _put(command.as_json(checks))
+    else:
+        command.print_checks(checks, _console(stderr=False))
+    raise typer.Exit(command.exit_code(checks))
 
 
 @app.command(hidden=True)
@@ -254,6 +359,9 @@ def _console(*, stderr: bool) -> Any:
 
 def main() -> None:
     """Entry point: one clear line for bad input, 130 for an interrupt, a traceback for neither."""
+    if VARIABLE in os.environ:
+        answer(app)
+        return
     signal.signal(signal.SIGTERM, _interrupt)
     code: Any = 0
     try:
@@ -268,6 +376,10 @@ def main() -> None:
         code = INTERRUPTED
     except BrokenPipeError:
         os._exit(0)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        _fail(f"{error.strerror}: {error.filename}", BAD_INPUT)
     if code == INTERRUPTED:  # typer makes that of an interrupt
         text = "interrupted; what is finished is kept, and the same command goes on"
         _fail(f"{text}: {shlex.join(['thesisbench', *sys.argv[1:]])}", INTERRUPTED)
@@ -282,6 +394,8 @@ def _usage(error: Any) -> str:
     context = error.ctx
     where = f"; see {context.command_path} --help" if context is not None else ""
     text = error.format_message().rstrip(".")
+    if (value := _given(error)) is not None:
+        text = text.replace(": ", f": {value!r}: ", 1)
     name = getattr(error, "option_name", "")
     if name and context is not None:
         options = [o for p in context.command.params for o in p.opts if o.startswith("--")]
@@ -292,8 +406,20 @@ def _usage(error: Any) -> str:
     return f"{text}{where}"
 
 
+def _given(error: Any) -> str | None:
+    """The value of an option that could not be used; None where the message is of another kind."""
+    if not isinstance(error, typer.BadParameter) or not error.param:
+        return None
+    for word, value in itertools.pairwise([*sys.argv[1:], ""]):
+        option, equals, joined = word.partition("=")
+        if option in error.param.opts:
+            return joined if equals else value
+    return None
+
+
 def _fail(text: str, code: int) -> None:
-    print(f"thesisbench: {' '.join(text.split())}", file=sys.stderr)
+    line = _LONG.sub(r"\1...", " ".join(text.split()))
+    print(f"thesisbench: {line}", file=sys.stderr)
     raise SystemExit(code)
 
 

@@ -125,6 +125,8 @@ class Composer:
         path.append("hydra", "pkg://hydra.conf")
         path.append("main", "pkg://thesisbench.conf")
         for entry in self.searchpath:
+            if not entry:
+                raise UserError("--config-dir '': no such folder of configuration groups")
             folder = entry if "://" in entry else f"file://{Path(entry).resolve()}"
             if folder.startswith("file://") and not Path(folder.removeprefix("file://")).is_dir():
                 raise UserError(f"--config-dir {entry}: no such folder of configuration groups")

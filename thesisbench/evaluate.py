@@ -54,7 +54,7 @@ def find_run(place: str) -> RunFolder:
         UserError: there is none, or the beginning of an id fits several.
     """
     store, path = RunStore(), Path(place)
-    if path.exists():
+    if place and path.exists():
         for candidate in (path, *path.resolve().parents):
             if RunFolder(candidate).exists():
                 return RunFolder(candidate)

@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from thesisbench.errors import UserError, nearest, unknown
 from thesisbench.schema import RunConfig
+from thesisbench.value_checks import check_kinds, check_values
 
 KINDS = ("fit", "eval", "prepare", "analytic")
 COMPOSE_ERRORS = (HydraException, OmegaConfBaseException, AssertionError, ValueError, TypeError)
@@ -53,8 +54,13 @@ def apply_values(
     if config.kind not in KINDS:
         raise UserError(f"{origin}: {unknown('kind', str(config.kind), KINDS)}")
     resolved = _resolve(config, origin)
-    if values and (moved := _moved_mark(base, resolved, origin)):
-        raise UserError(f"{origin}: sets {moved}; write an option file instead")
+    check_values(resolved, origin)
+    if values:
+        plain = OmegaConf.to_container(base, resolve=False)
+        assert isinstance(plain, dict)
+        check_kinds({str(k): v for k, v in plain.items()}, resolved, origin)
+        if moved := _moved_mark(base, resolved, origin):
+            raise UserError(f"{origin}: sets {moved}; write an option file instead")
     return resolved
 
 

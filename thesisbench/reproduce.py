@@ -24,7 +24,7 @@ from thesisbench.instantiate import check_targets
 from thesisbench.launch.jobs import Launcher
 from thesisbench.loggers.sweep import Mirror
 from thesisbench.progress import Display
-from thesisbench.store.files import write_text
+from thesisbench.report import write_table
 from thesisbench.tables.session import Session
 
 FINE, FAILED, BAD_INPUT, CLAIM_FAILS, INTERRUPTED = 0, 1, 2, 3, 130
@@ -68,7 +68,7 @@ def reproduce(request: Request, console: Console) -> int:
     outcome = _run(request, work, rerun, launcher, console) if work.jobs else {}
     session.refresh()
     for table in session.tables:
-        request.written += write_reports(session, table, request.out)
+        request.written += write_table(session, table, request.out)
     return _exit_code(request, work, outcome, console)
 
 
@@ -95,28 +95,6 @@ def _run(
     finally:
         if mirror is not None:
             mirror.close()
-
-
-def write_reports(session: Session, table: str, out: Path) -> list[Path]:
-    """Writes the Markdown and JSON report of a table."""
-    from thesisbench.store.files import format_json
-    from thesisbench.tables.render.as_json import table_json
-    from thesisbench.tables.render.markdown import render_markdown
-
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"reports cannot be written to {out}: {error.strerror}; give --out DIR"
-        ) from None
-    stem = f"{table}.{session.scale}"
-    texts = {
-        out / f"{stem}.md": render_markdown(session, table),
-        out / f"{stem}.json": format_json(table_json(session, table)),
-    }
-    for path, text in texts.items():
-        write_text(path, text)
-    return list(texts)
 
 
 def _check_folder(out: Path) -> None:

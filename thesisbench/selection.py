@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from thesisbench.tables.grid import has_grid, missing_recipes
 from thesisbench.tables.session import Session
 
 INFRASTRUCTURE = ("launcher", "logger")
+MOST_SEEDS = 10_000
+_SEEDS = re.compile(r"([0-9]{1,10})(?:-([0-9]{1,10}))?")
 
 
 def make_session(
@@ -98,12 +101,15 @@ def parse_seeds(text: str | None) -> tuple[int, ...] | None:
         return None
     seeds: list[int] = []
     for part in text.split(","):
-        low, dash, high = part.strip().partition("-")
-        if not (low.isdigit() and (high.isdigit() if dash else True)):
+        found = _SEEDS.fullmatch(part.strip())
+        low, high = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+        if high < low:
             raise UserError(f"--seeds {text!r}: give whole numbers such as 0,1,2 or 0-4")
-        seeds += range(int(low), int(high or low) + 1)
-    if len(seeds) > 10_000 or len(set(seeds)) != len(seeds):
-        raise UserError(f"--seeds {text!r}: each seed once, and at most 10000 of them")
+        if high - low >= MOST_SEEDS:
+            raise UserError(f"--seeds {text!r}: at most {MOST_SEEDS} of them")
+        seeds += range(low, high + 1)
+    if len(seeds) > MOST_SEEDS or len(set(seeds)) != len(seeds):
+        raise UserError(f"--seeds {text!r}: each seed once, and at most {MOST_SEEDS} of them")
     return tuple(seeds)
 
 
@@ -120,12 +126,17 @@ def _built(
         UserError: none has, or one named by its id has not.
     """
     built = [t for t in tables if has_grid(catalog, composer.recipes, t)]
-    for table in named:
-        if table not in built:
-            raise UserError(f"{table} has targets only: {_lacking(catalog, composer, table)}")
+    check_built(catalog, composer, named)
     if not built:
         raise UserError("none of the selected tables has a grid yet; they have targets only")
     return built
+
+
+def check_built(catalog: Catalog, composer: Composer, tables: Sequence[str]) -> None:
+    """Raises UserError when one of these tables has targets only, and says what it lacks."""
+    for table in tables:
+        if not has_grid(catalog, composer.recipes, table):
+            raise UserError(f"{table} has targets only: {_lacking(catalog, composer, table)}")
 
 
 def _lacking(catalog: Catalog, composer: Composer, table: str) -> str:

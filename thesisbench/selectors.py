@@ -14,16 +14,34 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from thesisbench.completion import (
+    complete_chapters,
+    complete_scales,
+    complete_table_words,
+    complete_theses,
+)
+
 if TYPE_CHECKING:
     from thesisbench.tables.session import Session
 
 Option, Argument = typer.Option, typer.Argument
 
-_words = Argument(help="Table ids, and overrides such as schedule.epochs=5.", show_default=False)
+_words = Argument(
+    help="Table ids, and overrides such as schedule.epochs=5.",
+    show_default=False,
+    autocompletion=complete_table_words,
+)
 _spec_dir = Option("--spec-dir", metavar="DIR", help="Your chapters: DIR/<thesis>/<chapter>/.")
 _config_dir = Option("--config-dir", metavar="DIR", help="Your own config groups.")
 _targets = Option("--allow-targets", metavar="PKG", help="Package that configs may call into.")
-_chapter = Option("--chapter", metavar="SLUG", help="A whole chapter, such as kayhan/full_conv.")
+_chapter = Option(
+    "--chapter",
+    metavar="SLUG",
+    help="A whole chapter, such as kayhan/full_conv.",
+    autocompletion=complete_chapters,
+)
+_thesis = Option("--thesis", help="A whole thesis.", autocompletion=complete_theses)
+_scale = Option("--scale", help="smoke, small or paper.", autocompletion=complete_scales)
 _seeds = Option("--seeds", metavar="LIST", help="Instead of the spec's seeds: 0,1,2 or 0-4.")
 _look = Option("--second-look", help="Twice the seeds, for claims that declare two looks.")
 
@@ -36,9 +54,9 @@ AsJson = Annotated[bool, Option("--json", help="For machines, on standard output
 _SHARED: dict[str, tuple[Any, Any]] = {
     "words": (Words, None),
     "chapter": (Annotated[str | None, _chapter], None),
-    "thesis": (Annotated[str | None, Option("--thesis", help="A whole thesis.")], None),
+    "thesis": (Annotated[str | None, _thesis], None),
     "every": (Annotated[bool, Option("--all", help="All tables.")], False),
-    "scale": (Annotated[str, Option("--scale", help="smoke, small or paper.")], "small"),
+    "scale": (Annotated[str, _scale], "small"),
     "seeds": (Annotated[str | None, _seeds], None),
     "second_look": (Annotated[bool, _look], False),
     "spec_dir": (SpecDirs, None),
@@ -53,27 +71,40 @@ class Selected:
 
     Attributes:
         session: tables, scale, overrides and seeds. infrastructure: launcher and logger nodes.
+        named: tables given by their ids.
     """
 
     session: Session
     infrastructure: dict[str, Any]
+    named: tuple[str, ...] = ()
 
 
 def selects(command: Callable[..., None]) -> Callable[..., None]:
     """Gives a command the shared parameters; it receives a `Selected` as its first argument.
 
     Words that a command's own options stand for (`--launcher X` is `launcher=X`) are returned by
-    its attribute `extra_words`, a function of its own arguments.
+    its attribute `extra_words`, a function of its own arguments. One whose attribute `targets_too`
+    is true is also given the tables that have targets only. One that has a `scale` of its own says
+    by its attribute `session_scale`, also a function of its own arguments, at which scale it wants
+    the session.
     """
     own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
     kind = inspect.Parameter.KEYWORD_ONLY
-    shared = [inspect.Parameter(n, kind, default=d, annotation=a) for n, (a, d) in _SHARED.items()]
+    shared = [
+        inspect.Parameter(name, kind, default=default, annotation=annotation)
+        for name, (annotation, default) in _SHARED.items()
+        if name not in {p.name for p in own}
+    ]
 
     @functools.wraps(command)
     def wrapper(**arguments: Any) -> None:
         mine = {p.name: arguments.pop(p.name) for p in own}
         extra: Callable[..., list[str]] = getattr(command, "extra_words", lambda **_: [])
-        command(select([*(arguments.pop("words") or []), *extra(**mine)], **arguments), **mine)
+        words = [*(arguments.pop("words") or []), *extra(**mine)]
+        arguments["targets_too"] = getattr(command, "targets_too", False)
+        if "scale" in mine:
+            arguments["scale"] = command.session_scale(**mine)  # type: ignore[attr-defined]
+        command(select(words, **arguments), **mine)
 
     parameters = [*shared, *(p.replace(kind=kind) for p in own)]
     wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -87,7 +118,7 @@ def select(words: list[str], **options: Any) -> Selected:
     Raises:
         UserError: bad input of any kind; nothing has been done.
     """
-    from thesisbench.selection import make_session
+    from thesisbench.selection import is_override, make_session
 
     allow(options["allow_targets"])
     session, infrastructure = make_session(
@@ -98,8 +129,9 @@ def select(words: list[str], **options: Any) -> Selected:
         second_look=options["second_look"],
         spec_dirs=options["spec_dir"] or (),
         config_dirs=tuple(options["config_dir"] or ()),
+        targets_too=options["targets_too"],
     )
-    return Selected(session, infrastructure)
+    return Selected(session, infrastructure, tuple(w for w in words if not is_override(w)))
 
 
 def allow(packages: list[str] | None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import itertools
 import os
 import sys
@@ -30,6 +32,7 @@ from thesisbench.tables.model import PlannedRun
 
 HYDRA_FLAGS = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--version")
 MULTIRUN = ("-m", "--multirun")
+BAD_INPUT = 2
 
 
 def train(arguments: Sequence[str], console: Console) -> int:
@@ -201,5 +204,15 @@ def _hydra(arguments: Sequence[str]) -> int:
     def never(config: Any) -> None:  # pragma: no cover - only flags that print lead here
         del config
 
-    never()
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            never()
+    except SystemExit as stop:
+        if stop.code == BAD_INPUT:  # the last line of Hydra's usage says what is wrong
+            last = said.getvalue().strip().rpartition("error: ")[2]
+            raise UserError(f"{last}; see thesisbench train --help") from None
+        sys.stderr.write(said.getvalue())
+        raise
+    sys.stderr.write(said.getvalue())
     return 0

@@ -88,6 +88,7 @@ def test_corrupt_files_are_named_and_set_aside_and_the_rest_is_reported(
     before = results(toy)
     toy.store.folder(bad).record_file.write_text('{"result": ')
     toy.store.folder(odd).state_file.write_text("\x00\x00")
+    toy.store.folder(odd).record_file.unlink()  # that of a done run is never read
     said = command(*toy.words("report", NUMBERS))
     assert said.code == 1
     lines = [line for line in said.err.splitlines() if "corrupt" in line]
@@ -99,7 +100,7 @@ def test_corrupt_files_are_named_and_set_aside_and_the_rest_is_reported(
     assert "k2" in said.out
     said = command.reproduce(NUMBERS)
     assert said.code == 0, "it was set aside by the report; now it is made anew"
-    assert "5 runs done, 1 to do" in said.out
+    assert "4 runs done, 2 to do" in said.out
     assert results(toy) == before
     assert good in before
 

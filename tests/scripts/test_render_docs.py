@@ -21,6 +21,7 @@ def test_every_accepted_table_stands_in_its_readme():
             continue
         readme = (path.parents[2] / "README.md").read_text(encoding="utf-8")
         scale = path.parent.name
-        names = [block.split()[2:4] for block in readme.split("\n") if block.startswith("<!-- tab")]
+        blocks = [line for line in readme.split("\n") if line.startswith("<!-- table ")]
+        names = [block.split()[2:4] for block in blocks]
         keys = [[name.split(".", 1)[1].replace(".", "_").lower(), s] for name, s in names]
         assert [path.stem, scale] in keys, path

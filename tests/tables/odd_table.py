@@ -30,7 +30,7 @@ steps:
   test: {kind: eval, recipe: test, needs: {weights: fit}}
 """
 
-ODD = """
+ODD = r"""
 id: toy.t1
 thesis: toy
 chapter: 1
@@ -40,20 +40,44 @@ task: classification
 published_n: 5
 step: test
 replicates: {seed: {small: [0, 1, 2, 3, 4], paper: [0, 1, 2]}}
+header: [["Test set", 1], ["Derived, 100% {of} it", 2]]
 columns:
-  ap: {name: AP, metric: ap, unit: "%"}
+  ap: {name: AP, metric: ap, unit: "%", read: ap}
   gain: {name: Gain, metric: ap, unit: points, cell: "ap - ap[plain]"}
+  error: {name: "Error_1", metric: error, unit: "%", better: lower, cell: "100 - ap"}
 rows:
-  plain: {label: "Plain [net]", values: {ap: 81.4, gain: 0.0}, std: {ap: 0.5}}
+  plain: {label: "Plain [net]", values: {ap: 81.4, gain: 0.0, error: 18.6}, std: {ap: 0.5}}
   wild:
     label: "A|B <script>alert(1)</script>"
     at: {net: wild}
     values: {gain: -3.5}
-    reasons: {ap: diverged}
-  gone: {label: Gone, at: {net: gone}, reasons: {ap: not_printed, gain: not_printed}}
-  big: {label: Big, at: {net: big}, values: {ap: 90.0}, reasons: {gain: not_measured}}
-  twin: {label: Twin, at: {net: twin}, values: {ap: 81.0, gain: -0.4}}
-  human: {label: People, source: human, values: {ap: 91}, reasons: {gain: not_applicable}}
+    reasons: {ap: diverged, error: diverged}
+  gone:
+    label: 'Gone \input{/etc/passwd} \write18{ls} $x^2$'
+    at: {net: gone}
+    reasons: {ap: not_printed, gain: not_printed, error: not_printed}
+  big:
+    label: "=cmd|' /C big'!A1"
+    at: {net: big}
+    values: {ap: 90.0, error: 10.0}
+    reasons: {gain: not_measured}
+  twin: {label: "Twin, σ ≥ é", at: {net: twin}, values: {ap: 81.0, gain: -0.4, error: 19.0}}
+  copied:
+    label: Copied & pasted
+    source: external
+    values: {ap: 79.5}
+    reasons: {gain: not_printed, error: not_printed}
+  best:
+    label: Best of two
+    source: derived
+    cell: "max(plain, wild)"
+    values: {ap: 81.4}
+    reasons: {gain: not_printed, error: not_applicable}
+  human:
+    label: People
+    source: human
+    values: {ap: 91}
+    reasons: {gain: not_applicable, error: not_applicable}
   mine: {label: Control, at: {net: mine}, extra: true, note: "Not in the thesis."}
 notes: "Test * accuracy."
 """
@@ -187,6 +211,13 @@ def write_record(session: Session, record: Mapping[str, Any]) -> None:
     folder = session.store.root / record["id"]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "record.json").write_text(json.dumps(record))
+
+
+def with_plain_ids(session: Session, text: str) -> str:
+    """A text in which the id of each planned run is its number: ids change with the recipes."""
+    for number, run_id in enumerate(session.plan.runs):
+        text = text.replace(run_id, f"run{number:013}")
+    return text
 
 
 def fill(session: Session, *, leave_out: tuple[str, ...] = ("gone",)) -> None:

@@ -102,7 +102,7 @@ def test_missing_replicates(folder: Path) -> None:
     fill(session)
     text = refusal(session)
     assert text == (
-        "toy.t1: 2 of 14 cells are not complete (2 missing); complete them with "
+        "toy.t1: 3 of 27 cells are not complete (3 missing); complete them with "
         "`thesisbench reproduce toy.t1 --scale small`"
     )
 
@@ -112,7 +112,7 @@ def test_a_replicate_short(folder: Path) -> None:
     last = [i for i in session.plan.runs if session.plan.runs[i].levels == {}][-1]
     (session.store.root / last / "record.json").unlink()
     session.refresh()
-    assert "2 of 14 cells are not complete (2 partial)" in refusal(session)
+    assert "3 of 27 cells are not complete (3 partial)" in refusal(session)
 
 
 def test_a_needed_run_without_a_record(folder: Path) -> None:

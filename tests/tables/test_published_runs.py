@@ -20,6 +20,7 @@ from stub_chapters import StubChapter, stub_chapter
 
 from thesisbench.instantiate import ALLOW_VARIABLE
 from thesisbench.tables.model import AtomVerdict
+from thesisbench.tables.render.headings import grouped_names
 from thesisbench.tables.render.markdown import escape, render_markdown
 
 BOTH = [(slug, scale) for slug in TABLES for scale in ("small", "paper")]
@@ -163,11 +164,13 @@ def test_markdown_shows_every_number(done: Get, slug: str, scale: str) -> None:
         lines = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")][2:]
         single = len(table.columns) == 1
         places = [(r, c) for r in table.rows for c in table.columns]
+        columns = [column.name for column in table.columns.values()]
+        names = dict(zip(table.columns, grouped_names(columns, table.header), strict=True))
         for line, (r, c) in zip(lines[: len(places)], places, strict=True):
             cell = session.cells[table_id, r, c]
             digits, shown = cell.target.decimals, line[1:] if single else line[2:]
             assert line[0].startswith(f"| {escape(table.rows[r].label)}"), line
-            assert single or line[1].startswith(escape(table.columns[c].name)), line
+            assert single or line[1].startswith(escape(names[c])), line
             if cell.target.value is not None:
                 assert shown[0].startswith(f"{cell.target.value:.{digits}f}"), line
             if cell.values:

@@ -66,7 +66,9 @@ def test_head_and_plan_are_counted(session: Session) -> None:
         False,
     )
     assert [row["key"] for row in content["rows"]][-2:] == ["human", "mine"]
-    assert [column["unit"] for column in content["columns"]] == ["%", "points"]
+    assert [column["unit"] for column in content["columns"]] == ["%", "points", "%"]
+    derived = "Derived, 100% {of} it"
+    assert [column["group"] for column in content["columns"]] == ["Test set", derived, derived]
 
 
 def test_claims_carry_their_atoms(session: Session) -> None:

@@ -29,9 +29,10 @@ def shown(session: Session, width: int, **options: bool) -> str:
 
 
 def test_a_cell_is_one_line_when_there_is_room(session: Session) -> None:
-    lines = [" ".join(line.split()) for line in shown(session, 160).splitlines()]
-    assert "Plain [net] AP (%) ↑ 81.4 ± 0.5 81.0 ± 1.0 (n=3) -0.4 reproduced" in lines
-    assert "Gain (points) ↑ -3.5 -3.5 ± 0.7 (n=2), diverged (1 of 3) 0.0 undecided (b)" in lines
+    lines = [" ".join(line.split()) for line in shown(session, 200).splitlines()]
+    assert "Plain [net] Test set: AP (%) ↑ 81.4 ± 0.5 81.0 ± 1.0 (n=3) -0.4 reproduced" in lines
+    gain = "Derived, 100% {of} it: Gain (points) ↑"
+    assert f"{gain} -3.5 -3.5 ± 0.7 (n=2), diverged (1 of 3) 0.0 undecided (b)" in lines
 
 
 @pytest.mark.parametrize("width", [30, 45, 69, 70, 80, 200])
@@ -49,7 +50,7 @@ def test_narrow_cells_are_stacked(session: Session) -> None:
     lines = [line.strip() for line in shown(session, 45).splitlines()]
     at = lines.index("Plain [net]")
     assert lines[at + 1 : at + 6] == [
-        "AP (%) ↑",
+        "Test set: AP (%) ↑",
         "published: 81.4 ± 0.5",
         "ours: 81.0 ± 1.0 (n=3)",
         "difference: -0.4",

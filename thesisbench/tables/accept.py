@@ -13,8 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from thesisbench.errors import CorruptFileError, SpecError
-from thesisbench.store.files import plain_errors, read_json, write_text
+from thesisbench.store.files import plain_errors, write_text
 from thesisbench.store.provenance import code_version
 from thesisbench.tables.acceptable import (
     check_cells,
@@ -24,6 +23,7 @@ from thesisbench.tables.acceptable import (
     sound_records,
 )
 from thesisbench.tables.accepted import CLAIMS_FILE, FORMAT, AcceptedRecords, Packed
+from thesisbench.tables.accepted_claims import read_entries
 from thesisbench.tables.catalog import ChapterFolder
 from thesisbench.tables.claim_ledger import judged_entries
 from thesisbench.tables.collect import Record
@@ -74,9 +74,11 @@ def _texts(
             path = place / f"{session.catalog.table(table).key}.json"
             texts[path] = _dump(_table_content(session, table, found))
     new = {i: record for found in records.values() for i, record in found.items()}
-    judged = judged_entries(session, folder.slug, lambda i: new.get(i) or accepted.get(i))
+    judged = judged_entries(
+        session, folder.slug, lambda i: new.get(i) or accepted.get(i), {*kept, *records}
+    )
     path = place / CLAIMS_FILE
-    before = _read_entries(path)
+    before = read_entries(path)
     after = _updated(session, folder, before, judged)
     return texts if after == before else {**texts, path: _dump(after)}
 
@@ -107,20 +109,6 @@ def _updated(
     entries = {e["claim"]: e for e in before} | {e["claim"]: e for e in judged}
     stated = [claim.id for claim in session.catalog.folders[folder.slug].claims]
     return [_ordered(entries[claim]) for claim in stated if claim in entries]
-
-
-def _read_entries(path: Path) -> list[dict[str, Any]]:
-    try:
-        entries = read_json(path)
-    except FileNotFoundError:
-        return []
-    except CorruptFileError as error:
-        raise SpecError(f"{error}; restore it from version control or remove it") from None
-    if not isinstance(entries, list) or not all(
-        isinstance(e, dict) and "claim" in e for e in entries
-    ):
-        raise SpecError(f"{path}: is no list of judged claims; restore it or remove it")
-    return entries
 
 
 def _ordered(value: Any) -> Any:

@@ -13,8 +13,8 @@ from typing import Any
 
 from thesisbench.errors import UserError
 from thesisbench.tables.catalog import ChapterFolder
+from thesisbench.tables.chapter import at_scale
 from thesisbench.tables.collect import Record
-from thesisbench.tables.plan import at_scale
 from thesisbench.tables.session import Session
 
 _COMPLETE = ("done", "skipped", "printed")

@@ -77,9 +77,9 @@ class Catalog:
         roots = [(Path(str(files("thesisbench.experiments"))), True)]
         for directory in spec_dirs:
             path = Path(directory)
-            if not path.is_dir():
+            if not str(directory) or not path.is_dir():
                 raise UserError(
-                    f"--spec-dir {directory}: no such folder; "
+                    f"--spec-dir {str(directory) or repr('')}: no such folder; "
                     "it holds <thesis>/<chapter>/chapter.yaml"
                 )
             roots.append((path.resolve(), False))

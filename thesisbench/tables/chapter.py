@@ -123,6 +123,14 @@ def word(level: LevelName) -> str:
     return str(level).lower() if isinstance(level, bool) else level
 
 
+def at_scale(scales: Any, scale: str) -> Any:
+    """What scale -> value says at a scale (smoke falls back on small); a list holds at all."""
+    if not isinstance(scales, dict):
+        return scales
+    fallback = scales.get("small") if scale == "smoke" else None
+    return scales.get(scale, fallback)
+
+
 def parse_chapter(data: Any, slug: str, origin: str) -> Chapter:
     """Validates chapter.yaml.
 

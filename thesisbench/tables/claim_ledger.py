@@ -6,13 +6,12 @@ its tables is not being accepted, so that an entry never rests on a record that 
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from thesisbench.store.files import canonical_json
-from thesisbench.tables.claims import Claim
+from thesisbench.tables.accepted_claims import results_digest
+from thesisbench.tables.claims import Claim, statement_digest
 from thesisbench.tables.collect import Key, Record, Sources, collect
 from thesisbench.tables.judge import judge_claim
 from thesisbench.tables.model import Cell
@@ -23,13 +22,17 @@ from thesisbench.tables.session import Session
 Lookup = Callable[[str], Record | None]
 
 
-def judged_entries(session: Session, slug: str, records: Lookup) -> list[dict[str, Any]]:
+def judged_entries(
+    session: Session, slug: str, records: Lookup, accepted: Collection[str]
+) -> list[dict[str, Any]]:
     """Entries for the claims of a chapter that rest on one of a session's tables.
 
     Args:
         session: tables at a scale.
         slug: of the chapter.
         records: run id -> its record if it is accepted, or just being accepted.
+        accepted: the chapter's tables that are accepted at this scale, or just being accepted;
+            an entry keeps the digests of their records.
     """
     claims = [c for c in session.catalog.folders[slug].claims if set(c.where) & set(session.tables)]
     cells: dict[Key, Cell] = {}
@@ -37,7 +40,7 @@ def judged_entries(session: Session, slug: str, records: Lookup) -> list[dict[st
     for owner in (session, *_others(session, claims)):
         cells |= collect(owner.plan, Sources(records), owner.paper_ids) | owner.unbuilt
         for table in owner.tables:
-            digests |= _digest(table, owner.plan, records)
+            digests |= _digest(table, owner.plan, records) if table in accepted else {}
     return [_entry(session, claim, cells, digests) for claim in claims]
 
 
@@ -47,7 +50,7 @@ def _entry(
     look = 2 if session.second_look and claim.looks == 2 else 1
     verdict = judge_claim(claim, cells, scale=session.scale, look=look)
     judged_on = {table: digests[table] for table in claim.where if table in digests}
-    return {**claim_json(verdict), "digests": judged_on}
+    return {**claim_json(verdict), "digests": judged_on, "stated": statement_digest(claim)}
 
 
 def _others(session: Session, claims: Sequence[Claim]) -> Iterator[Session]:
@@ -64,5 +67,4 @@ def _digest(table: str, plan: Plan, records: Lookup) -> dict[str, str]:
     behind = [run.id for run in plan.runs.values() if table in run.tables]
     found = {i: record for i in behind if (record := records(i)) is not None}
     results = {i: record["result"] for i, record in found.items()}
-    text = canonical_json(results)
-    return {table: hashlib.sha256(text.encode()).hexdigest()} if results else {}
+    return {table: results_digest(results)} if results else {}

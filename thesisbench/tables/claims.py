@@ -14,6 +14,7 @@ claims:
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import math
 import re
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
 from thesisbench.errors import SpecError, unknown
+from thesisbench.store.files import canonical_json
 from thesisbench.tables.expr import Expression, parse
 
 AtomKind = Literal["paired", "exact", "equal_within"]
@@ -100,6 +102,19 @@ def table_key(table_id: str) -> str:
     """
     _, _, rest = table_id.partition(".")
     return (rest or table_id).replace(".", "_").lower()
+
+
+def statement_digest(claim: Claim) -> str:
+    """sha256 (16 hex digits) of what is judged: tables, error level, looks and atoms.
+
+    The text of a claim is for people: a better wording leaves its verdicts as they are.
+    """
+    atoms = [
+        {"text": a.text, "kind": a.kind, "effect": a.effect, "tolerance": a.tolerance}
+        for a in claim.atoms
+    ]
+    stated = {"where": claim.where, "alpha": claim.alpha, "looks": claim.looks, "atoms": atoms}
+    return hashlib.sha256(canonical_json(stated).encode()).hexdigest()[:16]
 
 
 def parse_claims(data: Mapping[str, Any], chapter: str) -> list[Claim]:

@@ -158,7 +158,7 @@ def _derive(key: Key, plan: Plan, cells: dict[Key, Cell], path: tuple[Key, ...])
         return cells[key]
     inputs = {
         reference: _derive(_place(key, reference), plan, cells, (*path, key))
-        for reference in formula.references()
+        for reference in sorted(formula.references(), key=str)
     }
     cells[key] = _combined(key, plan.cells[key], inputs)
     return cells[key]

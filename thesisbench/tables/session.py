@@ -217,6 +217,10 @@ class Session:
         if self.seeds is not None:
             words += ["--seeds", ",".join(map(str, self.seeds))]
         words += ["--second-look"] if self.second_look else []
+        for root, shipped in self.catalog.roots:
+            words += [] if shipped else ["--spec-dir", str(root)]
+        for folder in self.composer.searchpath:
+            words += ["--config-dir", folder]
         return shlex.join(words)
 
     def refresh(self) -> None:

@@ -98,8 +98,13 @@ def _facts(facts: Facts) -> dict[str, Any]:
 
 
 def _columns(table: Table) -> list[dict[str, Any]]:
+    """The columns; `group` is the label over one, empty where there is none."""
     names = ("name", "metric", "unit", "better")
-    return [{"key": k, **{n: getattr(c, n) for n in names}} for k, c in table.columns.items()]
+    groups = iter([label for label, over in table.header for _ in range(over)])
+    return [
+        {"key": k, **{n: getattr(c, n) for n in names}, "group": next(groups, "")}
+        for k, c in table.columns.items()
+    ]
 
 
 def _rows(table: Table) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thesisbench.tables.grid import TARGETS_ONLY
 from thesisbench.tables.judge import power_note
 from thesisbench.tables.model import AtomVerdict, Cell, ClaimVerdict
 from thesisbench.tables.render.facts import table_facts
@@ -56,12 +57,13 @@ def lay_out(session: Session, table_id: str) -> TableView:
         UserError: no such table.
     """
     table, notes = session.catalog.table(table_id), _Notes()
+    folder, has_grid = session.catalog.tables[table_id], table_id in session.built
     rows = tuple(_row(session, table, key, notes) for key in table.rows)
     return TableView(
         id=table_id,
         title=table.title,
         scale=session.scale,
-        facts=table_facts(session, table_id).sentences(),
+        facts=table_facts(session, table_id).sentences() if has_grid else _printed_facts(table),
         columns=tuple(header(column) for column in table.columns.values()),
         groups=tuple(table.header),
         rows=rows,
@@ -69,6 +71,11 @@ def lay_out(session: Session, table_id: str) -> TableView:
         notes={letter: reason for reason, letter in notes.letters.items()},
         remarks=_remarks(table),
         claims=_claims(session, table_id),
+        chapter=f"{table.thesis}, chapter {table.chapter}: {folder.chapter.title}",
+        slug=folder.slug,
+        says=_one_line(table.says),
+        findings=_one_line(table.findings),
+        targets_only=not has_grid,
     )
 
 
@@ -82,6 +89,12 @@ def claims_on(session: Session, table_id: str) -> list[ClaimVerdict]:
     """Verdicts of the claims that rest on a table."""
     judged = session.claims.get(session.catalog.tables[table_id].slug, [])
     return [verdict for verdict in judged if table_id in verdict.tables]
+
+
+def _printed_facts(table: Table) -> tuple[str, ...]:
+    """What stands above a table that has no grid."""
+    repeats = [f"Published values: n = {table.published_n}."] if table.published_n else []
+    return (f"{TARGETS_ONLY.capitalize()}. What is shown is what the thesis prints.", *repeats)
 
 
 def _row(session: Session, table: Table, key: str, notes: _Notes) -> RowView:
@@ -115,27 +128,37 @@ def _legend(session: Session, table: Table) -> str:
     parts = [LEGEND[better] for better in directions if better in LEGEND]
     if any(cell.same_as for cell in session.cells.values() if cell.table == table.id):
         parts.append("= the same run as another cell's")
-    if "seed" in table.replicates:
+    if "seed" in table.replicates and table.id in session.built:
         parts.append("ours: mean ± standard deviation over n seeds")
     return "; ".join(parts)
 
 
 def _remarks(table: Table) -> tuple[str, ...]:
     rows: list[Row] = list(table.rows.values())
-    on_rows = [f"{row.label}: {' '.join(row.note.split())}" for row in rows if row.note]
-    return (*on_rows, " ".join(table.notes.split())) if table.notes else tuple(on_rows)
+    on_rows = [f"{row.label}: {_one_line(row.note)}" for row in rows if row.note]
+    return (*on_rows, _one_line(table.notes)) if table.notes else tuple(on_rows)
 
 
 def _claims(session: Session, table_id: str) -> tuple[ClaimView, ...]:
     stated = {claim.id: claim for claim in session.catalog.tables[table_id].claims}
-    return tuple(_claim(v, stated.get(v.claim)) for v in claims_on(session, table_id))
+    return tuple(claim_view(v, stated.get(v.claim)) for v in claims_on(session, table_id))
 
 
-def _claim(verdict: ClaimVerdict, stated: Claim | None) -> ClaimView:
+def claim_view(verdict: ClaimVerdict, stated: Claim | None) -> ClaimView:
+    """What a claim came to, in words; `stated` is the claim itself, where it is still stated."""
     alpha = stated.alpha_per_look if stated else None
     atoms = tuple(_atom(atom, alpha) for atom in verdict.atoms)
-    text = " ".join(verdict.text.split())
-    return ClaimView(verdict.claim, text, verdict.summary, verdict.why or "", atoms)
+    no_grid = atoms and all(atom.why.endswith(TARGETS_ONLY) for atom in atoms)
+    return ClaimView(
+        verdict.claim,
+        _one_line(verdict.text),
+        verdict.summary,
+        TARGETS_ONLY if no_grid else verdict.why or "",
+        atoms,
+        result=verdict.result,
+        standing=_one_line(stated.standing if stated else None),
+        tables=verdict.tables,
+    )
 
 
 def _atom(atom: AtomVerdict, alpha: float | None) -> AtomView:
@@ -150,6 +173,10 @@ def _atom(atom: AtomVerdict, alpha: float | None) -> AtomView:
         power=power_note(atom, alpha=alpha),
         why=atom.why or "",
     )
+
+
+def _one_line(text: str | None) -> str:
+    return " ".join((text or "").split())
 
 
 def _letter(index: int) -> str:

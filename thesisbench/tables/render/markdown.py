@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from thesisbench.tables.render.headings import grouped_names
 from thesisbench.tables.render.layout import lay_out
 from thesisbench.tables.render.view import ClaimView, TableView
 
@@ -48,17 +49,17 @@ def escape(text: str) -> str:
 
 def _cells(view: TableView) -> str:
     """The table, one line a cell; a table of a single column does without the name of it."""
-    single = len(view.columns) == 1
+    single, names = len(view.columns) == 1, grouped_names(view.columns, view.groups)
     apart = ["Difference"] if view.has_differences else []
     heads = ["Row", *([] if single else ["Column"]), "Published", "Ours", *apart, "Verdict"]
     lines = []
     for row in view.rows:
-        for name, cell in zip(view.columns, row.cells, strict=True):
+        for name, cell in zip(names, row.cells, strict=True):
             words = [row.label, *([] if single else [name]), cell.published, cell.ours]
             words += [cell.difference] if apart else []
             lines.append([*words, f"{cell.verdict} ({cell.note})" if cell.note else cell.verdict])
     table = _table(heads, lines)
-    return f"{escape(view.columns[0])}:\n\n{table}" if single else table
+    return f"{escape(names[0])}:\n\n{table}" if single else table
 
 
 def _claim(claim: ClaimView) -> str:

@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from thesisbench.tables.render.headings import grouped_names
 from thesisbench.tables.render.layout import lay_out
 from thesisbench.tables.render.view import AtomView, CellView, ClaimView, TableView
 
@@ -65,8 +66,8 @@ def _say(console: Console, text: str, style: str = "", indent: int = 0) -> None:
 
 def _cells(view: TableView) -> Table:
     """The table, one line a cell; a row's label stands at its first cell."""
-    single = len(view.columns) == 1
-    title = Text(view.columns[0], style="bold") if single else None
+    single, names = len(view.columns) == 1, grouped_names(view.columns, view.groups)
+    title = Text(names[0], style="bold") if single else None
     table = Table(box=SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
     for name in ("Row", *([] if single else ["Column"])):
         table.add_column(name, overflow="fold")
@@ -75,7 +76,7 @@ def _cells(view: TableView) -> Table:
     table.add_column("Verdict", no_wrap=True)
     for row in view.rows:
         label = row.label
-        for name, cell in zip(view.columns, row.cells, strict=True):
+        for name, cell in zip(names, row.cells, strict=True):
             words = [label, *([] if single else [name]), cell.published, cell.ours]
             words += [cell.difference] if view.has_differences else []
             table.add_row(*map(Text, words), _verdict(cell.verdict, cell.note))
@@ -86,10 +87,11 @@ def _cells(view: TableView) -> Table:
 
 
 def _print_stacked(view: TableView, console: Console) -> None:
+    names = grouped_names(view.columns, view.groups)
     for row in view.rows:
         console.print()
         _say(console, row.label, "bold")
-        for name, cell in zip(view.columns, row.cells, strict=True):
+        for name, cell in zip(names, row.cells, strict=True):
             _say(console, name, indent=2)
             for text in _lines(cell):
                 console.print(Padding(text, (0, 0, 0, 4)))
@@ -115,10 +117,10 @@ def _print_claim(claim: ClaimView, console: Console) -> None:
     if claim.why:
         _say(console, f"Why: {claim.why}", indent=2)
     if claim.atoms:
-        console.print(Padding(_atoms(claim), (0, 0, 0, 2)))
+        console.print(Padding(atoms_grid(claim), (0, 0, 0, 2)))
 
 
-def _atoms(claim: ClaimView) -> Table:
+def atoms_grid(claim: ClaimView) -> Table:
     """Result beside each atom, what it rests on below."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True)

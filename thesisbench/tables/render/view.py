@@ -47,13 +47,22 @@ class AtomView:
 
 @dataclass(frozen=True)
 class ClaimView:
-    """A claim in words: what it says, what it came to, and its atoms."""
+    """A claim in words.
+
+    Attributes:
+        id, text: what it says. summary: what it came to; result: the same in one word.
+        why: reason when undecided or not tested. atoms: its parts. standing: how it stands in the
+            thesis itself, where that is in doubt. tables: ids of all the tables it rests on.
+    """
 
     id: str
     text: str
     summary: str
     why: str
     atoms: tuple[AtomView, ...]
+    result: str = ""
+    standing: str = ""
+    tables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,9 @@ class TableView:
         groups: labels over the columns, and how many columns each stands over; may be empty.
         rows: in order. legend: what the signs mean. notes: letter -> reason, and more in words.
         remarks: on rows, and of the table as a whole. claims: those that rest on the table.
+        chapter: where the table stands, such as "kayhan, chapter 2". slug: of that chapter.
+        says: what the thesis concludes from it. findings: what we found.
+        targets_only: there is no grid, so that only published values can be shown.
     """
 
     id: str
@@ -78,6 +90,11 @@ class TableView:
     notes: Mapping[str, str]
     remarks: tuple[str, ...]
     claims: tuple[ClaimView, ...]
+    chapter: str = ""
+    slug: str = ""
+    says: str = ""
+    findings: str = ""
+    targets_only: bool = False
 
     @property
     def has_differences(self) -> bool:

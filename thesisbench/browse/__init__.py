@@ -1,0 +1,1 @@
+"""What is here, without planning or judging: `thesisbench list`, `search` and `show`."""

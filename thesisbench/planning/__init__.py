@@ -1,0 +1,1 @@
+"""What a plan costs: timings of like runs, estimates that rest on them, and how both are shown."""
