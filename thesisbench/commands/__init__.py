@@ -1,0 +1,1 @@
+"""The subcommands; each imports what it needs when it is called."""
