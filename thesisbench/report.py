@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -127,7 +127,7 @@ class Report:
             return self.base
         key = (scale, tuple(tables))
         if key not in self._sessions:
-            made = replace(self.base, scale=scale, tables=tuple(tables), _found={})
+            made = self.base.of(tables, scale=scale)
             made.__dict__["summaries"] = self.base.summaries  # the runs folder is read once
             self._sessions[key] = made
         return self._sessions[key]

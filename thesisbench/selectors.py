@@ -1,6 +1,6 @@
 """The options by which every command selects tables, written once.
 
-`@selects` gives a command the parameters below and hands it what they select.
+`@selects()` gives a command the parameters below and hands it what they select.
 """
 
 from __future__ import annotations
@@ -79,37 +79,50 @@ class Selected:
     named: tuple[str, ...] = ()
 
 
-def selects(command: Callable[..., None]) -> Callable[..., None]:
+def selects(
+    *,
+    extra_words: Callable[..., list[str]] | None = None,
+    targets_too: bool = False,
+    session_scale: Callable[..., str] | None = None,
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Gives a command the shared parameters; it receives a `Selected` as its first argument.
 
-    Words that a command's own options stand for (`--launcher X` is `launcher=X`) are returned by
-    its attribute `extra_words`, a function of its own arguments. One whose attribute `targets_too`
-    is true is also given the tables that have targets only. One that has a `scale` of its own says
-    by its attribute `session_scale`, also a function of its own arguments, at which scale it wants
-    the session.
+    Args:
+        extra_words: words that its own arguments stand for: `--launcher X` is `launcher=X`.
+        targets_too: it is also given the tables that have targets only.
+        session_scale: for a command with a `scale` of its own, the scale its session is to have;
+            like `extra_words` a function of the command's own arguments.
     """
-    own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+
+    def give(command: Callable[..., None]) -> Callable[..., None]:
+        own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+
+        @functools.wraps(command)
+        def wrapper(**arguments: Any) -> None:
+            mine = {p.name: arguments.pop(p.name) for p in own}
+            words = arguments.pop("words") or []
+            words = [*words, *(extra_words(**mine) if extra_words else ())]
+            if session_scale:
+                arguments["scale"] = session_scale(**mine)
+            command(select(words, targets_too=targets_too, **arguments), **mine)
+
+        parameters = _with_shared(own)
+        wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
+        return wrapper
+
+    return give
+
+
+def _with_shared(own: list[inspect.Parameter]) -> list[inspect.Parameter]:
+    """The shared parameters, but for those a command has of its own, and its own."""
     kind = inspect.Parameter.KEYWORD_ONLY
     shared = [
         inspect.Parameter(name, kind, default=default, annotation=annotation)
         for name, (annotation, default) in _SHARED.items()
         if name not in {p.name for p in own}
     ]
-
-    @functools.wraps(command)
-    def wrapper(**arguments: Any) -> None:
-        mine = {p.name: arguments.pop(p.name) for p in own}
-        extra: Callable[..., list[str]] = getattr(command, "extra_words", lambda **_: [])
-        words = [*(arguments.pop("words") or []), *extra(**mine)]
-        arguments["targets_too"] = getattr(command, "targets_too", False)
-        if "scale" in mine:
-            arguments["scale"] = command.session_scale(**mine)  # type: ignore[attr-defined]
-        command(select(words, **arguments), **mine)
-
-    parameters = [*shared, *(p.replace(kind=kind) for p in own)]
-    wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
-    return wrapper
+    return [*shared, *(p.replace(kind=kind) for p in own)]
 
 
 def select(words: list[str], **options: Any) -> Selected:

@@ -71,7 +71,8 @@ def _launcher_words(**own: Any) -> list[str]:
     return words if workers is None else [*words, f"launcher.workers={workers}"]
 
 
-def _reproduce(
+@selects(extra_words=_launcher_words)
+def reproduce(
     selected: Selected,
     workers: Workers = None,
     launcher: LauncherName = None,
@@ -109,11 +110,12 @@ def _reproduce(
     raise typer.Exit(code)
 
 
-_reproduce.extra_words = _launcher_words  # type: ignore[attr-defined]
-reproduce = selects(_reproduce)
+def _report_scale(*, scale: str, **_: Any) -> str:
+    return "small" if scale == "auto" else scale
 
 
-def _report(
+@selects(targets_too=True, session_scale=_report_scale)
+def report(
     selected: Selected,
     scale: ReportScale = "auto",
     form: Format = "terminal",
@@ -143,16 +145,8 @@ def _report(
     raise typer.Exit(problems(selected))
 
 
-def _report_scale(*, scale: str, **_: Any) -> str:
-    return "small" if scale == "auto" else scale
-
-
-_report.targets_too = True  # type: ignore[attr-defined]
-_report.session_scale = _report_scale  # type: ignore[attr-defined]
-report = selects(_report)
-
-
-def _plan(
+@selects(extra_words=_launcher_words, targets_too=True)
+def plan(
     selected: Selected,
     workers: Workers = None,
     launcher: LauncherName = None,
@@ -179,12 +173,7 @@ def _plan(
     raise typer.Exit(problems(selected))
 
 
-_plan.extra_words = _launcher_words  # type: ignore[attr-defined]
-_plan.targets_too = True  # type: ignore[attr-defined]
-plan = selects(_plan)
-
-
-@selects
+@selects()
 def status(selected: Selected, as_json: AsJson = False) -> None:
     """Say how far tables are: runs done, running, failed, interrupted, stale."""
     from thesisbench.overview import print_status, status_json
@@ -196,7 +185,7 @@ def status(selected: Selected, as_json: AsJson = False) -> None:
     raise typer.Exit(problems(selected))
 
 
-@selects
+@selects()
 def accept(selected: Selected) -> None:
     """Keep the records of tables, and what their claims came to, in the chapter's results.
 

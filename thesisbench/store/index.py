@@ -77,7 +77,7 @@ class _Record(_Head, frozen=True, kw_only=True):
     provenance: _Provenance = _Provenance()
 
 
-class RunSummary(msgspec.Struct, frozen=True, array_like=True):
+class RunSummary(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A run in short.
 
     Attributes:
@@ -109,7 +109,7 @@ class RunSummary(msgspec.Struct, frozen=True, array_like=True):
 
     def as_record(self) -> dict[str, Any]:
         """Those parts of the run's record from which cells and facts are made."""
-        data = None if self.data is None else msgspec.to_builtins(self.data)
+        data = self.data
         return {
             "id": self.id,
             "kind": self.kind,
@@ -119,11 +119,14 @@ class RunSummary(msgspec.Struct, frozen=True, array_like=True):
                 "metrics": self.metrics,
             },
             "cost": self.cost,
-            "provenance": {"wall_seconds": self.seconds, "facts": {"data": data}},
+            "provenance": {
+                "wall_seconds": self.seconds,
+                "facts": {"data": data and {"name": data.name, "stand_in_for": data.stand_in_for}},
+            },
         }
 
 
-class _Kept(msgspec.Struct, array_like=True):
+class _Kept(msgspec.Struct, array_like=True, gc=False):
     format: int
     runs: list[tuple[Stamp, RunSummary]]
 

@@ -7,7 +7,6 @@ its tables is not being accepted, so that an entry never rests on a record that 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from thesisbench.tables.accepted_claims import results_digest
@@ -59,7 +58,7 @@ def _others(session: Session, claims: Sequence[Claim]) -> Iterator[Session]:
     for table in named:
         if table in session.tables or table not in session.catalog.tables:
             continue
-        yield replace(session, tables=(table,), seeds=None, _found={})
+        yield session.of((table,), seeds=None)
 
 
 def _digest(table: str, plan: Plan, records: Lookup) -> dict[str, str]:

@@ -69,11 +69,15 @@ class Plan:
     shown: dict[tuple[str, str], tuple[dict[str, str], str]] = field(default_factory=dict)
     overridden: set[str] = field(default_factory=set)
     unused: dict[str, str] = field(default_factory=dict)
+    _behind: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     def behind(self, run: str) -> tuple[str, ...]:
         """The run and all runs it needs, directly or not."""
-        needed = [n for ids in self.runs[run].needs.values() for n in ids]
-        return tuple(dict.fromkeys([run, *(b for n in needed for b in self.behind(n))]))
+        if run not in self._behind:
+            needed = [n for ids in self.runs[run].needs.values() for n in ids]
+            found = dict.fromkeys([run, *(b for n in needed for b in self.behind(n))])
+            self._behind[run] = tuple(found)
+        return self._behind[run]
 
 
 @dataclass

@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 from thesisbench.compose import Composer
 from thesisbench.errors import UserError
@@ -48,6 +49,7 @@ class Session:
     second_look: bool = False
     trainer: tuple[str, ...] = ()
     _found: dict[str, Record | None] = field(default_factory=dict)
+    _briefs: dict[str, Record | None] = field(default_factory=dict)
 
     @cached_property
     def plan(self) -> Plan:
@@ -173,7 +175,7 @@ class Session:
             for table in claim.where
         )
         return tuple(
-            replace(self, tables=(table,), trainer=(), _found={})
+            self.of((table,), trainer=())
             for table in named
             if table not in self.tables and table in self.catalog.tables
         )
@@ -193,10 +195,11 @@ class Session:
 
     def brief(self, run_id: str) -> Record | None:
         """What cells and facts take from the record of a run; None if it has none."""
-        run = self.summaries.get(run_id)
-        if run is not None and run.state in FINISHED:
-            return run.as_record()
-        return self.accepted.get(run_id)
+        if run_id not in self._briefs:
+            run = self.summaries.get(run_id)
+            here = run is not None and run.state in FINISHED
+            self._briefs[run_id] = run.as_record() if run and here else self.accepted.get(run_id)
+        return self._briefs[run_id]
 
     def record(self, run_id: str) -> Record | None:
         """The record of a run: from the runs folder, else from accepted results."""
@@ -209,6 +212,15 @@ class Session:
         """The accepted records of the chapters of these tables."""
         slugs: Sequence[str] = list(dict.fromkeys(self.catalog.tables[t].slug for t in self.tables))
         return AcceptedRecords([self.catalog.folders[slug] for slug in slugs])
+
+    def of(self, tables: Sequence[str], **changes: Any) -> Session:
+        """A session of other tables over the same chapters and runs.
+
+        Args:
+            tables: their ids.
+            **changes: other attributes, such as `scale`.
+        """
+        return replace(self, tables=tuple(tables), _found={}, _briefs={}, **changes)
 
     def command(self, verb: str) -> str:
         """The command line that does something with the same selection."""
@@ -226,6 +238,7 @@ class Session:
     def refresh(self) -> None:
         """Forgets what was read from the runs folder."""
         self._found.clear()
+        self._briefs.clear()
         for name in ("summaries", "stale", "states", "cells", "verdicts", "claims", "claim_cells"):
             self.__dict__.pop(name, None)
 

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,7 +88,7 @@ def render_html(session: Session, table_id: str, links: Links | None = None) -> 
     from thesisbench.tables.render.plot import draw
 
     view, links = lay_out(session, table_id), links or Links()
-    alone = replace(session, tables=(table_id,), _found={})
+    alone = session.of((table_id,))
     return page(
         "table.html",
         view=view,
