@@ -42,6 +42,12 @@ def targets_only(session: Session) -> list[str]:
     return [table for table in session.tables if table not in session.built]
 
 
+def accepted(session: Session) -> list[str]:
+    """The runs that have no record in the runs folder, but one in the accepted results."""
+    missing = (i for i, state in session.states.items() if state not in FINISHED)
+    return [i for i in missing if session.accepted.get(i) is not None]
+
+
 def skipped(session: Session) -> dict[str, str]:
     """Cell -> why it is not run."""
     return {
@@ -92,6 +98,7 @@ def _run_json(forecast: Forecast, run: PlannedRun) -> dict[str, Any]:
         "needs": {name: list(ids) for name, ids in run.needs.items()},
         "tables": list(run.tables),
         "state": forecast.session.states[run.id],
+        "accepted": forecast.session.accepted.get(run.id) is not None,
         "seconds": None if estimate is None else _spread_json(estimate.seconds),
         "rests_on": None if estimate is None else estimate.why,
     }
@@ -180,7 +187,9 @@ def sum_lines(forecast: Forecast) -> list[str]:
     """Runs in all, wall time, GPU-hours or core-hours, disk."""
     todo = len(forecast.work.jobs)
     held = f", {len(forecast.work.held)} held back" if forecast.work.held else ""
-    lines = [f"{len(forecast.session.plan.runs)} runs in all, {todo} to do{held}"]
+    kept = len(accepted(forecast.session))
+    shown = f" ({kept} accepted: `report` shows them without running)" if kept else ""
+    lines = [f"{len(forecast.session.plan.runs)} runs in all, {todo} to do{held}{shown}"]
     if not todo:
         return lines
     lines.append(f"wall time: {_wall(forecast)}")
