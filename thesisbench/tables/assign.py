@@ -172,7 +172,7 @@ def _decimals(table: Table, c: str) -> int:
 
 def _formula(table: Table, text: str, *, by_row: bool, where: str) -> Expression:
     expression = parse(text, "row" if by_row else "column")
-    for reference in expression.references():
+    for reference in sorted(expression.references(), key=str):
         for name, known in ((reference.row, table.rows), (reference.column, table.columns)):
             if name is not None and name not in known:
                 raise SpecError(
