@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -117,3 +118,19 @@ def test_list_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == ""
+
+
+def test_an_interrupt_while_code_text_runs_ends_with_our_exit_code(tmp_path: Path) -> None:
+    """As when a module is being imported; CPython would end `-m` by a signal then."""
+    (tmp_path / "interrupted.py").write_text(
+        "import sys\n"
+        "from thesisbench import cli\n"
+        "sys.argv = ['thesisbench', 'list']\n"
+        "cli.app.command('list')(lambda: exec('raise KeyboardInterrupt'))\n"
+        "cli.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "interrupted"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 130
+    assert done.stderr.startswith("thesisbench: interrupted;")

@@ -73,6 +73,9 @@ def main() -> None:
             raise
         _fail(f"{error.strerror}: {error.filename}", BAD_INPUT)
     if code == INTERRUPTED:  # typer makes that of an interrupt
+        exec(
+            ""
+        )  # CPython ends by a signal, not our code, when the last text it ran was interrupted
         text = "interrupted; what is finished is kept, and the same command goes on"
         _fail(f"{text}: {shlex.join(['thesisbench', *sys.argv[1:]])}", INTERRUPTED)
     raise SystemExit(code if isinstance(code, int) else 0)
