@@ -17,6 +17,7 @@ import yaml
 from benchmarks.collecting import all_metrics, made_up_record
 from benchmarks.grid import TABLE
 from benchmarks.harness import Comparison, alternate
+from thesisbench.cli import collect_garbage_rarely
 from thesisbench.compose import Composer
 from thesisbench.execute import folder_config
 from thesisbench.store.files import format_json
@@ -34,6 +35,7 @@ DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 def measure(quick: bool) -> list[Comparison]:
     """10,000 folders without an index and with one, then 100,000 with one."""
+    collect_garbage_rarely()  # as the command line does
     if quick:
         return _compare(16, 1, cold=COLD_BOUND, indexed=None)
     return [
