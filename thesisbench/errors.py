@@ -26,6 +26,10 @@ class CorruptFileError(UserError):
     code = 1
 
 
+class StorageError(UserError):
+    """A folder that cannot be read or written: full, gone or not ours to use."""
+
+
 def nearest(name: str, choices: Iterable[str], n: int = 3) -> list[str]:
     """The choices closest to a mistyped name, best first.
 

@@ -25,11 +25,11 @@ from thesisbench.store.files import (
     publish,
     read_json,
     set_aside,
-    sweep,
     temporary_path,
     write_json,
     write_text,
 )
+from thesisbench.store.litter import sweep
 from thesisbench.store.owner import Process
 
 ROOT = Path(thesisbench.__file__).parents[1]

@@ -183,3 +183,18 @@ def test_a_summary_gives_cells_what_the_record_would(tmp_path: Path) -> None:
     assert brief["result"] == {"outcome": "ok", "metrics": whole["result"]["metrics"]}
     assert brief["cost"] == whole["cost"]
     assert brief["provenance"]["facts"]["data"] == {"name": "digits", "stand_in_for": "coco"}
+
+
+def test_attempts_are_those_that_the_record_tells_of_and_unknown_where_it_does_not(
+    tmp_path: Path,
+) -> None:
+    run = planned(tmp_path, "a")
+    said = record("a")
+    said["provenance"]["attempts"] = 3
+    write_json(run.record_file, said)
+    found = summary(tmp_path)
+    assert found.attempts == 3
+    assert found.as_record()["provenance"]["attempts"] == 3
+    del said["provenance"]["attempts"]
+    write_json(run.record_file, said)
+    assert summary(tmp_path).attempts == 0

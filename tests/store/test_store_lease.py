@@ -51,7 +51,7 @@ def test_a_claim_names_its_owner_and_keeps_others_out(tmp_path: Path) -> None:
 
 def test_the_lease_file_says_who_and_which_attempt(tmp_path: Path) -> None:
     data = json.loads(owned(tmp_path).path.read_text())
-    assert set(data) == {"owner", "n", "host", "boot", "namespace", "pid", "start"}
+    assert set(data) == {"owner", "n", "offset", "host", "boot", "namespace", "pid", "start"}
     assert (data["n"], data["pid"]) == (1, os.getpid())
 
 

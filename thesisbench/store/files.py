@@ -2,7 +2,7 @@
 
 A writer fills a temporary file in the same folder and then renames it (`write_text`, the last one
 wins) or links it (`publish`, the first one wins). Temporary files name the process that writes
-them, so what a killed one left behind can be told from what a live one is about to use (`sweep`).
+them, so what a killed one left behind can be told from what a live one is about to use (`litter`).
 """
 
 from __future__ import annotations
@@ -17,19 +17,22 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from thesisbench.errors import CorruptFileError, UserError
+from thesisbench.errors import CorruptFileError, StorageError
 from thesisbench.store.owner import Process
 
 TEMPORARY = ".tmp-"
-FOREIGN_LITTER_AGE = 3600.0  # seconds after which another machine's temporary file is litter
 
 _REASONS = {
     errno.ENOSPC: ("the disk is full", "free some space or choose another folder"),
+    errno.EFBIG: ("the file is too large for the disk or a limit", "free some space"),
     errno.EDQUOT: ("the disk quota is used up", "free some space or choose another folder"),
     errno.EACCES: ("permission denied", "choose a folder that you may write to"),
     errno.EPERM: ("not permitted", "choose a folder on a file system with hard links"),
     errno.ENOTSUP: ("not supported", "choose a folder on a file system with hard links"),
     errno.EROFS: ("the file system is read-only", "choose another folder"),
+    errno.EIO: ("the disk does not answer as it should", "look at the disk"),
+    errno.ESTALE: ("its file system is gone", "mount it again"),
+    errno.ENOTCONN: ("its file system is gone", "mount it again"),
     errno.ENOENT: ("the folder does not exist or has vanished", "create it or choose another"),
     errno.ENOTDIR: ("a file is where a folder should be", "move it away or choose another folder"),
     errno.EEXIST: ("a file is where a folder should be", "move it away or choose another folder"),
@@ -49,16 +52,58 @@ def plain_errors(
         passing: errors that the caller deals with, left as they are.
 
     Raises:
-        UserError: naming the action, the path, the reason and what to do.
+        StorageError: naming the action, the path, the reason and what to do.
     """
     try:
         yield
     except passing:
         raise
     except OSError as error:
-        reason, hint = _REASONS.get(error.errno or 0, (error.strerror or str(error), ""))
-        line = f"cannot {action} {path}: {reason}{f'; {hint}' if hint else ''}"
-        raise UserError(line) from error
+        raise StorageError(in_words(action, path, error)) from error
+
+
+def in_words(action: str, path: Path, error: OSError) -> str:
+    """One line on an error of the file system; see `plain_errors`."""
+    reason, hint = _REASONS.get(error.errno or 0, (error.strerror or str(error), ""))
+    return f"cannot {action} {path}: {reason}{f'; {hint}' if hint else ''}"
+
+
+def make_below(folder: Path, wanted: Path) -> None:
+    """Makes a folder inside one that is there; a runs folder that has vanished is not made anew.
+
+    Args:
+        folder: that is there.
+        wanted: the one below it.
+
+    Raises:
+        StorageError: the folder is gone, or cannot be written to.
+    """
+    parts = wanted.relative_to(folder).parts
+    with plain_errors("make", wanted):
+        for depth in range(len(parts)):
+            folder.joinpath(*parts[: depth + 1]).mkdir(exist_ok=True)
+
+
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path` that takes its place when the block ends without an error.
+
+    Raises:
+        StorageError: when the folder cannot be written to; nothing is left behind then.
+    """
+    temporary = temporary_path(path.parent)
+    try:
+        with plain_errors("write", path):
+            try:
+                yield temporary
+            except RuntimeError as error:  # what torch makes of a write that fails
+                if isinstance(error.__context__, OSError):
+                    raise error.__context__ from None
+                raise
+            temporary.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def write_text(path: Path, text: str | bytes, *, durable: bool = True) -> None:
@@ -70,7 +115,7 @@ def write_text(path: Path, text: str | bytes, *, durable: bool = True) -> None:
         durable: wait until it would survive a power failure.
 
     Raises:
-        UserError: when the folder cannot be written to.
+        StorageError: when the folder cannot be written to.
     """
     with plain_errors("write", path), _complete_temporary(path, text, durable) as temporary:
         temporary.replace(path)
@@ -89,7 +134,7 @@ def publish(path: Path, text: str, *, durable: bool = True) -> bool:
         Whether it was ours that was published.
 
     Raises:
-        UserError: when the folder cannot be written to.
+        StorageError: when the folder cannot be written to.
     """
     with plain_errors("write", path), _complete_temporary(path, text, durable) as temporary:
         try:
@@ -134,7 +179,7 @@ def read_json(path: Path) -> Any:
     Raises:
         FileNotFoundError: when there is no such file.
         CorruptFileError: when it does not hold JSON (NaN and infinities included).
-        UserError: when it cannot be read.
+        StorageError: when it cannot be read.
     """
     with plain_errors("read", path, passing=(FileNotFoundError,)):
         text = path.read_bytes()
@@ -145,7 +190,7 @@ def read_json(path: Path) -> Any:
 
 
 def is_there(path: Path) -> bool:
-    """Whether a file exists; UserError when its folder may not be looked into."""
+    """Whether a file exists; StorageError when its folder may not be looked into."""
     with plain_errors("read", path):
         return path.exists()
 
@@ -155,7 +200,7 @@ def set_aside(path: Path) -> Path:
 
     Raises:
         FileNotFoundError: when somebody else has moved it.
-        UserError: when the folder cannot be written to.
+        StorageError: when the folder cannot be written to.
     """
     n = 1
     while (target := path.with_name(f"{path.name}.corrupt-{n}")).exists():
@@ -169,38 +214,6 @@ def temporary_path(folder: Path) -> Path:
     me = Process.current()
     stamp = f"{me.boot or 'unknown'}-{me.namespace}-{me.pid}-{me.start}"
     return folder / f"{TEMPORARY}{stamp}-{uuid.uuid4().hex[:12]}"
-
-
-def sweep(folder: Path, *, now: float) -> int:
-    """Removes the temporary files that killed processes left in a folder.
-
-    Those of live processes of this machine stay; those of other machines go after an hour.
-
-    Args:
-        folder: where to look (not below it).
-        now: seconds since the epoch by the clock of the file system.
-
-    Returns:
-        The number of files removed.
-    """
-    removed = 0
-    for path in folder.glob(f"{TEMPORARY}*"):
-        writer = _writer(path)
-        with contextlib.suppress(OSError):
-            old = now - path.stat().st_mtime > FOREIGN_LITTER_AGE
-            if writer and (writer.is_gone() or (old and not writer.is_near())):
-                path.unlink()
-                removed += 1
-    return removed
-
-
-def _writer(path: Path) -> Process | None:
-    """The process that a temporary file names, None for a file that is not one of ours."""
-    parts = path.name.removeprefix(TEMPORARY).split("-")
-    if len(parts) != 5 or not all(part.isdecimal() for part in parts[1:4]):
-        return None
-    boot = "" if parts[0] == "unknown" else parts[0]
-    return Process("", boot, int(parts[1]), int(parts[2]), int(parts[3]))
 
 
 @contextlib.contextmanager

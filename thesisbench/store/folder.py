@@ -9,6 +9,7 @@ log.txt  metrics.jsonl  attempts/<n>/checkpoints/  predictions/
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from thesisbench.store.files import (
     write_text,
 )
 from thesisbench.store.lease import RECORD, TIMEOUT, Clock, Lease, lease_status
+from thesisbench.store.secrets import masked_data, refuse_secrets
 from thesisbench.store.status import OUTCOMES, RunStatus, derive, outcome_of
 
 CONFIG = "config.yaml"
@@ -108,9 +110,10 @@ class RunFolder:
             Whether it was written.
 
         Raises:
-            UserError: when the folder holds another run, or cannot be written to.
+            UserError: when it holds a key, token or password, when the folder holds another run,
+                or cannot be written to.
         """
-        text = _yaml(config)
+        text = self._checked(config)
         with plain_errors("make", self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         if publish(self.config_file, text):
@@ -139,7 +142,12 @@ class RunFolder:
             UserError: when the folder holds another run, or cannot be written to.
         """
         if not self.write_config(config):
-            write_text(self.config_file, _yaml(config))
+            write_text(self.config_file, self._checked(config))
+
+    def _checked(self, config: Mapping[str, Any]) -> str:
+        text = _yaml(config)
+        refuse_secrets(config, f"run {self.id}", text)
+        return text
 
     def read_config(self) -> dict[str, Any]:
         """The configuration.
@@ -180,7 +188,8 @@ class RunFolder:
         """Publishes the result; the first one wins and stays.
 
         Args:
-            record: plain data with `result.outcome` ("ok" or "diverged"), without NaN.
+            record: plain data with `result.outcome` ("ok" or "diverged"), without NaN; keys and
+                tokens in it are masked.
             lease: ours for this folder, looked at again just before.
 
         Returns:
@@ -188,15 +197,15 @@ class RunFolder:
         """
         if not outcome_of(record):
             raise ValueError(f"result.outcome of a record must be one of {OUTCOMES}")
-        text = format_json(record)
+        text = format_json(masked_data(record))
         return lease.is_mine() and publish(self.record_file, text)
 
     def write_state(self, state: Mapping[str, Any], lease: Lease) -> bool:
         """Says how far we are, or that we failed.
 
         Args:
-            state: plain data: `name` ("running", "failed", ...), `message`, `progress`, `seconds`;
-                the number of the attempt is added.
+            state: plain data: `name` ("running", "failed", ...), `message`, `progress`, `kind` of
+                a failure; the number of the attempt is added, and `seconds` since it was claimed.
             lease: ours for this folder, looked at again just before.
 
         Returns:
@@ -204,7 +213,9 @@ class RunFolder:
         """
         if not lease.is_mine():
             return False
-        write_json(self.state_file, {**state, "attempt": lease.n})
+        seconds = round(time.monotonic() - lease.began, 3)
+        said = {"seconds": seconds, **masked_data(state), "attempt": lease.n}
+        write_json(self.state_file, said)
         return True
 
     def state(self, *, timeout: float = TIMEOUT, clock: Clock | None = None) -> RunStatus:

@@ -24,7 +24,7 @@ from thesisbench.store.lease import RECORD
 from thesisbench.store.status import OUTCOMES
 
 INDEX = ".index.msgpack"
-FORMAT = 1
+FORMAT = 2
 WORTH_KEEPING = 100  # runs read anew before the index is written again
 HEAD_BYTES = 4096
 CUT = b"\nconfig:"
@@ -46,6 +46,7 @@ class _Facts(msgspec.Struct, frozen=True):
 class _Provenance(msgspec.Struct, frozen=True):
     wall_seconds: float | None = None
     finished: str | None = None
+    attempts: int = 0
     facts: _Facts | None = None
 
 
@@ -86,6 +87,7 @@ class RunSummary(msgspec.Struct, frozen=True, array_like=True, gc=False):
         state: done or diverged; empty where the run has no record (ask the store for its state).
         metrics, cost, data: from the record.
         seconds: wall time. finished: when, in ISO format.
+        attempts: how often it was claimed until it had a record; 0 if unknown.
     """
 
     id: str
@@ -106,6 +108,7 @@ class RunSummary(msgspec.Struct, frozen=True, array_like=True, gc=False):
     data: DataFact | None = None
     seconds: float | None = None
     finished: str | None = None
+    attempts: int = 0
 
     def as_record(self) -> dict[str, Any]:
         """Those parts of the run's record from which cells and facts are made."""
@@ -121,6 +124,7 @@ class RunSummary(msgspec.Struct, frozen=True, array_like=True, gc=False):
             "cost": self.cost,
             "provenance": {
                 "wall_seconds": self.seconds,
+                "attempts": self.attempts,
                 "facts": {"data": data and {"name": data.name, "stand_in_for": data.stand_in_for}},
             },
         }
@@ -222,6 +226,7 @@ def _summary(path: str) -> RunSummary | None:
             data=said.facts.data if said.facts else None,
             seconds=said.wall_seconds,
             finished=said.finished,
+            attempts=said.attempts,
         )
     head = config_head(Path(path) / CONFIG)
     return None if head is None else _of(head, path, tables=head.tables)

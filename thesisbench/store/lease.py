@@ -4,8 +4,10 @@ A claim links a complete temporary file to `lease.<n+1>`, where n is the highest
 highest number owns the folder, and leases are never deleted, so a number is won once. The heartbeat
 is the modification time of one's own lease. A lease is stale when that is older than the timeout by
 the file system's own clock, or at once when its process is seen to be gone; released means time
-zero. An owner that was suspended may overlap with its successor, so owners look again (`is_mine`)
-before each write.
+zero. A clock that was set, or a machine that slept, makes a heartbeat look old; so a lease says how
+far the clock was from one that nobody sets, and within a boot that is taken into account. An owner
+that was suspended may overlap with its successor, so owners look again (`is_mine`) before each
+write.
 """
 
 from __future__ import annotations
@@ -28,9 +30,9 @@ from thesisbench.store.files import (
     plain_errors,
     publish,
     read_json,
-    sweep,
     temporary_path,
 )
+from thesisbench.store.litter import sweep
 from thesisbench.store.owner import Process
 
 TIMEOUT = 60.0  # seconds without a heartbeat after which a lease is stale
@@ -43,10 +45,15 @@ _LEASE = re.compile(r"lease\.([1-9][0-9]*)")
 
 @dataclass(frozen=True)
 class Owner:
-    """Who wrote a lease: a name drawn for that claim, and the process that made it."""
+    """Who wrote a lease: a name drawn for that claim, and the process that made it.
+
+    Attributes:
+        uuid: the name. process: who. offset: `clock_offset` when it claimed; None if unknown.
+    """
 
     uuid: str
     process: Process
+    offset: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -98,12 +105,14 @@ class Lease:
         n: number of the lease, which is the number of the attempt.
         owner: ourselves.
         released: whether it was given back.
+        began: when it was claimed, by this process's own clock, in seconds.
     """
 
     folder: Path
     n: int
     owner: Owner
     released: bool = field(default=False)
+    began: float = field(default_factory=time.monotonic, compare=False)
 
     @classmethod
     def claim(cls, folder: Path, *, timeout: float = TIMEOUT, clock: Clock | None = None) -> Claim:
@@ -123,7 +132,8 @@ class Lease:
         status = lease_status(folder, timeout=timeout, clock=clock)
         if status.state == "live":
             return Claim(Outcome.BUSY, owner=status.owner)
-        lease = cls(folder, status.attempts + 1, Owner(uuid.uuid4().hex, Process.current()))
+        owner = Owner(uuid.uuid4().hex, Process.current(), clock_offset())
+        lease = cls(folder, status.attempts + 1, owner)
         if not publish(lease.path, lease._text(), durable=False) or not lease.beat():
             return Claim(Outcome.BUSY)  # another claim was faster
         sweep(folder, now=clock(folder))
@@ -171,8 +181,8 @@ class Lease:
 
     def _text(self) -> str:
         """What its file says."""
-        data = {"owner": self.owner.uuid, "n": self.n, **self.owner.process.to_json()}
-        return format_json(data)
+        said = {"owner": self.owner.uuid, "n": self.n, "offset": self.owner.offset}
+        return format_json({**said, **self.owner.process.to_json()})
 
 
 def lease_status(
@@ -200,8 +210,21 @@ def lease_status(
     if owner and owner.process.is_gone():
         return LeaseStatus("stale", n, owner)
     # A heartbeat from the future means that the clock was set back: nobody beat since.
-    age = abs((clock or filesystem_time)(folder) - beat)
+    since = (clock or filesystem_time)(folder) - beat
+    age = min(abs(since), abs(since - _jump(owner)))  # it beat after the jump, or before it
     return LeaseStatus("stale" if age > timeout else "live", n, owner, age)
+
+
+def clock_offset() -> float:
+    """Seconds that time is ahead of a clock that nobody sets and that stops while we sleep."""
+    return time.time() - time.monotonic()
+
+
+def _jump(owner: Owner | None) -> float:
+    """How far the clock of this machine was moved since a claim, in seconds; 0 if unknown."""
+    if owner is None or owner.offset is None or not owner.process.is_near():
+        return 0.0
+    return clock_offset() - owner.offset
 
 
 def filesystem_time(folder: Path) -> float:
@@ -224,7 +247,8 @@ def _highest(folder: Path) -> int:
     """The highest lease number in a folder, 0 for none."""
     with plain_errors("read", folder):
         try:
-            names = [path.name for path in folder.iterdir()]
+            with os.scandir(folder) as entries:
+                names = [entry.name for entry in entries]
         except FileNotFoundError:
             return 0
     return max((int(m[1]) for name in names if (m := _LEASE.fullmatch(name))), default=0)
@@ -234,6 +258,8 @@ def _read_owner(path: Path) -> Owner | None:
     """Who wrote a lease; None when it does not say (cut short by a power failure)."""
     try:
         data: Any = read_json(path)
-        return Owner(str(data["owner"]), Process.from_json(data))
-    except (CorruptFileError, KeyError, TypeError, ValueError):
+        offset = data.get("offset")
+        known = offset if isinstance(offset, int | float) else None
+        return Owner(str(data["owner"]), Process.from_json(data), known)
+    except (CorruptFileError, AttributeError, KeyError, TypeError, ValueError):
         return None

@@ -12,6 +12,7 @@ from thesisbench.store.lease import LeaseStatus, Owner
 StateName = Literal["queued", "running", "done", "diverged", "failed", "interrupted", "absent"]
 
 OUTCOMES = ("ok", "diverged")
+OUT_OF_MEMORY = "out of memory"
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class RunStatus:
         attempts: how often it was claimed.
         owner: who claimed it last, if known.
         seconds: how long it took, or takes so far; None if unknown.
+        kind: name of a failure that has one of its own (OUT_OF_MEMORY), else empty.
     """
 
     name: StateName
@@ -35,6 +37,7 @@ class RunStatus:
     attempts: int = 0
     owner: Owner | None = None
     seconds: float | None = None
+    kind: str = ""
 
 
 def derive(
@@ -71,7 +74,7 @@ def derive(
     if lease.state == "live":
         return told("running")
     if said.get("name") == "failed":
-        return told("failed")
+        return told("failed", kind=str(said.get("kind", "")))
     if lease.attempts:
         return told("interrupted")
     return RunStatus("queued" if planned else "absent")
