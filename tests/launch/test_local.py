@@ -168,6 +168,18 @@ def test_an_interrupt_ends_the_children_and_the_next_launch_goes_on(
     assert set(spans(told)) == set(lengths)
 
 
+def test_an_interrupt_ends_what_the_children_have_started(store: RunStore, told: Path) -> None:
+    job = toy_compute(store.root, "parent", target="Offspring", told=str(told))
+
+    def interrupt(_: Sequence[str]) -> None:
+        wait_for(told.exists)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        launch(store, [job], on_tick=interrupt)
+    wait_for(lambda: not alive(int(told.read_text())), 5.0)
+
+
 @pytest.fixture
 def start(tmp_path: Path, store: RunStore) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Starts launchers of their own, and ends them."""

@@ -1,40 +1,59 @@
-"""Local launcher: a child process a run, forked from a server that has imported torch already.
+"""Local launcher: a child process a run, on the cores and GPUs of this machine.
 
-A crash costs one run, and nothing leaks from one run into the next. Thread count and allocator
-settings are in the environment before the server starts.
+Runs on the CPU are forked from a server that has imported torch already; those on GPUs, and those
+of several processes, are fresh process trees. Thread count, allocator settings and the GPUs of a
+run are in the environment before it starts.
 """
 
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
-import os
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from multiprocessing import connection, forkserver, process
-from pathlib import Path
+from multiprocessing import connection
 from typing import Any
 
-from thesisbench.instantiate import ALLOW_VARIABLE
-from thesisbench.launch.jobs import BUSY, Job, OnEvent, OnTick, Queue
+from thesisbench.launch.drive import drive
+from thesisbench.launch.environment import changed_environment, child_environment, without_ranks
+from thesisbench.launch.forked import Forked, stop_server
+from thesisbench.launch.inventory import VISIBLE, gpus_here
+from thesisbench.launch.jobs import Job, Launcher, OnEvent, OnTick
+from thesisbench.launch.memory import KillerWatch, note_killed
+from thesisbench.launch.options import available_cores, positive, target_modules
+from thesisbench.launch.queue import Queue
+from thesisbench.launch.room import Place, Room
+from thesisbench.launch.tree import COMMAND, Tree
 from thesisbench.store.runs import RunStore
+from thesisbench.tables.model import PlannedRun
 
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-# glibc gives large blocks back to the system at once; training on a CPU is 1.7x slower for it.
-ALLOCATOR = {
-    "MALLOC_MMAP_THRESHOLD_": str(2**32),
-    "MALLOC_TRIM_THRESHOLD_": str(2**34),
-}
-POLL_SECONDS = 0.5
-_INHERITED = (*THREADS, *ALLOCATOR, ALLOW_VARIABLE, "PYTHONPATH", "THESISBENCH_DATA")
-_served: list[Any] = []  # what the running server was started with
+__all__ = ["LocalLauncher", "changed_environment", "child_environment", "make", "stop_server"]
+
+IDLE_SECONDS = 0.1
+PRELOAD = "thesisbench.launch.preload"
+HUGE_PAGES = "thesisbench.launch.huge_pages"
+MANY = 30  # runs, for which it is worth it
 
 
-def child_environment(threads: int) -> dict[str, str]:
-    """Settings that must be there before a process starts."""
-    return {**dict.fromkeys(THREADS, str(threads)), **ALLOCATOR}
+def make(config: Mapping[str, Any], runs: Sequence[PlannedRun]) -> Launcher:
+    """The launcher that a `launcher` node describes.
+
+    Without `workers`, runs on the CPU get one process per `threads` cores, and there is a run on
+    each GPU beside them. With it, so many runs are executed at a time, whatever they compute on.
+
+    Raises:
+        UserError: a number that is none.
+    """
+    threads = positive(config.get("threads", 1), "launcher.threads")
+    workers = config.get("workers")
+    most = None if workers is None else positive(workers, "launcher.workers")
+    return LocalLauncher(
+        workers=most or max(1, available_cores() // threads),
+        threads=threads,
+        preload=(PRELOAD, *target_modules(runs), *([HUGE_PAGES] if len(runs) >= MANY else [])),
+        gpus=gpus_here(),
+        most=most,
+    )
 
 
 @dataclass
@@ -42,131 +61,73 @@ class LocalLauncher:
     """Runs jobs on this machine.
 
     Attributes:
-        workers: runs at a time. threads: per run; they change the last bits of results.
+        workers: processes at a time, of the runs on the CPU.
+        threads: per process; they change the last bits of results.
         preload: modules the server imports before it forks.
-        start: "forkserver", "spawn" (needed with CUDA), or "fresh": one new interpreter a run.
+        gpus: names of the GPUs, one run each. most: runs at a time on whatever; None: no limit.
+        command: starts a run in fresh processes, before its folder.
     """
 
     workers: int = 1
     threads: int = 1
-    preload: tuple[str, ...] = ("thesisbench.launch.preload",)
-    start: str = "forkserver"
-    _children: dict[str, Any] = field(default_factory=dict)
+    preload: tuple[str, ...] = (PRELOAD,)
+    gpus: tuple[str, ...] = ()
+    most: int | None = None
+    command: tuple[str, ...] = COMMAND
+    _children: dict[str, Forked | Tree] = field(default_factory=dict)
+    _leaving: list[Forked | Tree] = field(default_factory=list)
+    _killer: KillerWatch = field(default_factory=KillerWatch)
+
+    def room(self) -> Room:
+        """What runs can have here, all of it free."""
+        return Room(self.workers, self.gpus, self.most)
+
+    def check(self, jobs: Sequence[Job]) -> None:
+        """Refuses jobs that want more than this machine has."""
+        self.room().check(jobs)
 
     def launch(
         self, store: RunStore, jobs: Sequence[Job], on_event: OnEvent, on_tick: OnTick
     ) -> dict[str, str]:
         """Executes jobs; an interrupt ends the children, resumable, and goes on."""
-        queue = Queue.of(jobs, on_event)
-        with changed_environment(child_environment(self.threads)):
-            try:
-                while queue.busy:
-                    self._fill(queue, store)
-                    self._wait(queue, store)
-                    queue.look_elsewhere(store)
-                    on_tick(sorted(queue.running))
-            finally:
-                self._end_all()
-        return queue.outcome
+        self.check(jobs)
+        hidden = {VISIBLE: ""} if self.gpus else {}  # from the runs on the CPU
+        settings = {**child_environment(self.threads), **without_ranks(), **hidden}
+        with changed_environment(settings):
+            return drive(Queue.of(jobs, on_event, self.room()), store, self, on_tick)
 
-    def _fill(self, queue: Queue, store: RunStore) -> None:
-        while len(self._children) < self.workers and (job := queue.next_to_execute(store)):
-            self._children[job.id] = self._start(store.folder(job.id).path)
-            queue.on_event(job.id, "started")
+    def start(self, job: Job, store: RunStore, place: Place) -> None:
+        """Starts a child."""
+        path = store.folder(job.id).path
+        if job.resources.own_tree(len(self.gpus)):
+            devices = {VISIBLE: ",".join(place.gpus)} if place.gpus else {}
+            self._children[job.id] = Tree(path, devices, self.command)
+        else:
+            self._children[job.id] = Forked(path, self.preload)
 
-    def _start(self, path: Path) -> Any:
-        method = "spawn" if self.start == "fresh" else self.start
-        context: Any = multiprocessing.get_context(method)
-        if method == "forkserver":
-            _serve(self.preload)
-        child = context.Process(target=child_main, args=(str(path),), name=path.name)
-        with _no_main_module():
-            child.start()
-        return child
-
-    def _wait(self, queue: Queue, store: RunStore) -> None:
-        sentinels = {child.sentinel: run_id for run_id, child in self._children.items()}
-        if not sentinels:
-            if queue.busy:
-                time.sleep(POLL_SECONDS / 5)
+    def ended(self, store: RunStore, seconds: float) -> Iterator[tuple[str, int]]:
+        """Waits for the first child that ends."""
+        if not self._children:
+            time.sleep(IDLE_SECONDS)  # for what other processes execute
             return
-        for sentinel in connection.wait(list(sentinels), timeout=POLL_SECONDS):
-            run_id = sentinels[sentinel]
-            child = self._children.pop(run_id)
-            child.join()
-            busy = child.exitcode == BUSY  # another process has it, or had it a moment ago
-            child.close()
-            queue.conclude(run_id, "running" if busy else store.state(run_id).name)
+        self._leaving = [child for child in self._leaving if not child.close(wait=False)]
+        sentinels = [child.sentinels for child in self._children.values()]
+        if not all(sentinels):
+            seconds = min(seconds, IDLE_SECONDS)  # this system does not tell of the end of a tree
+        connection.wait([one for each in sentinels for one in each], timeout=seconds)
+        for run_id, child in list(self._children.items()):
+            if (code := child.poll()) is not None:
+                self._leaving.append(self._children.pop(run_id))
+                if self._killer.explains(code):
+                    note_killed(store.folder(run_id))
+                yield run_id, code
 
-    def _end_all(self) -> None:
+    def end_all(self) -> None:
+        """Ends all children and what they have started."""
         for child in self._children.values():
-            child.kill()
-        for child in self._children.values():
-            child.join()
+            with contextlib.suppress(OSError):
+                child.kill()
+        for child in (*self._children.values(), *self._leaving):
+            child.close(wait=True)
         self._children.clear()
-
-
-def child_main(path: str) -> None:
-    """What a child does: print into the run's log, execute the folder, leave with its exit code."""
-    import signal
-
-    from thesisbench.run import run_folder
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the launcher decides when a child ends
-    log = os.open(Path(path) / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    for stream in (1, 2):
-        os.dup2(log, stream)
-    os.close(log)
-    code = run_folder(Path(path), orphaned=_orphaned)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)  # nothing is left to clean up, and torch's is slow
-
-
-def _orphaned() -> bool:
-    parent = process.parent_process()
-    return parent is not None and not parent.is_alive()
-
-
-@contextlib.contextmanager
-def changed_environment(changes: Mapping[str, str]) -> Iterator[None]:
-    """Environment variables for the time a server and its children are started."""
-    before = {name: os.environ.get(name) for name in changes}
-    os.environ.update(changes)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-@contextlib.contextmanager
-def _no_main_module() -> Iterator[None]:
-    """Keeps children from importing the program's main script again."""
-    main = sys.modules["__main__"]
-    file, spec = main.__dict__.pop("__file__", None), main.__dict__.get("__spec__")
-    main.__spec__ = None
-    try:
-        yield
-    finally:
-        main.__spec__ = spec
-        if file is not None:
-            main.__file__ = file
-
-
-def _serve(preload: Sequence[str]) -> None:
-    """Ends a fork server that was started in another environment or with other modules."""
-    settings = (tuple(preload), {name: os.environ.get(name) for name in _INHERITED})
-    if _served != [settings]:
-        stop_server()
-        _served[:] = [settings]
-        multiprocessing.set_forkserver_preload(list(preload))
-
-
-def stop_server() -> None:
-    """Ends the fork server, so that the next launch starts one with other settings."""
-    with contextlib.suppress(AttributeError, OSError):
-        forkserver._forkserver._stop()  # type: ignore[attr-defined]
+        self._leaving.clear()
