@@ -1,5 +1,7 @@
 """Keeps the defaults of every shipped instantiation target in target_defaults.json.
 
+Beside it, batch_free.json keeps which networks and variants mix no samples of a batch.
+
     python -m thesisbench.target_defaults
 
 A changed default changes results without changing ids, so a test compares the file with the code;
@@ -17,6 +19,7 @@ import yaml
 
 from thesisbench.identity import inspect_defaults
 from thesisbench.instantiate import targets
+from thesisbench.training import batch_free
 
 
 def shipped_targets() -> list[str]:
@@ -32,7 +35,22 @@ def current() -> dict[str, dict[str, Any]]:
     return {target: inspect_defaults(target) for target in shipped_targets()}
 
 
+def current_batch_free() -> dict[str, bool]:
+    """Target -> whether it says that it is free of batch statistics, read off the code."""
+    return {target: batch_free.says_so(target) for target in shipped_targets()}
+
+
+def write() -> None:
+    """Writes both files."""
+    kept: dict[str, dict[str, Any]] = {
+        "target_defaults.json": current(),
+        batch_free.KEPT: current_batch_free(),
+    }
+    for name, content in kept.items():
+        path = Path(str(files("thesisbench"))) / name
+        path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        print(f"{len(content)} targets in {name}")
+
+
 if __name__ == "__main__":
-    kept = Path(str(files("thesisbench"))) / "target_defaults.json"
-    kept.write_text(json.dumps(current(), indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    print(f"{len(shipped_targets())} targets in {kept.name}")
+    write()

@@ -24,7 +24,7 @@ def epochs_of(loader: Any, count: int) -> list[list[Batch]]:
     """Batches of the first epochs, as a training loop takes them."""
     found = []
     for epoch in range(count):
-        loader.sampler.set_epoch(epoch)
+        loader.batch_sampler.sampler.set_epoch(epoch)
         found.append(list(loader))
     return found
 

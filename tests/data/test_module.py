@@ -59,7 +59,7 @@ def test_training_starts_at_the_epoch_the_fit_is_about_to_run() -> None:
         (batch,) = data.train_dataloader()
         orders.append(batch[1].tolist())
     loader = data.train_dataloader()
-    loader.sampler.set_epoch(0)
+    loader.batch_sampler.sampler.set_epoch(0)
     assert next(iter(loader))[1].tolist() == orders[0] != orders[1]
 
 

@@ -36,9 +36,13 @@ class Toy:
 
     @property
     def shared(self) -> list[str]:
+        """Options of every command that composes runs."""
+        return [*self.places, "--allow-targets", PARTS]
+
+    @property
+    def places(self) -> list[str]:
         """Options of every command."""
-        config = ["--config-dir", str(self.root / "conf"), "--allow-targets", PARTS]
-        return [*config, "--spec-dir", str(self.root / "specs")]
+        return ["--config-dir", str(self.root / "conf"), "--spec-dir", str(self.root / "specs")]
 
     def environment(self) -> dict[str, str]:
         path = os.pathsep.join([HERE, *filter(None, sys.path)])

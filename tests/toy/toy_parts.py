@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -89,6 +91,19 @@ class Number:
             os.close(descriptor)
 
 
+class Blabber:
+    """A compute that prints its environment, has it in its variables, and fails quoting it."""
+
+    def __init__(self, *, k: int = 0, **_: Any) -> None:
+        self.k = k
+
+    def __call__(self, context: StepContext) -> dict[str, float]:
+        environment = dict(os.environ)
+        print("printed", environment.get("HF_TOKEN"))
+        print(environment)
+        raise RuntimeError(f"cannot fetch with {environment}")
+
+
 class Environment:
     """A compute that tells what its process sees: threads and allocator settings."""
 
@@ -107,3 +122,40 @@ class NotANumber:
 
     def __call__(self, context: StepContext) -> dict[str, float]:
         return {"good": 1.0, "bad": float("nan")}
+
+
+class HungryNet(ToyNet):
+    """A network without batch statistics that has memory for few samples at a time.
+
+    Args:
+        most: samples of a training batch that it can hold.
+    """
+
+    batch_free = True
+
+    def __init__(self, *, most: int = 3, width: int = 8) -> None:
+        super().__init__(width=width, dropout=0.0)
+        self.most = most
+        self.body = nn.Sequential(nn.Linear(4, width), nn.ReLU())
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and len(x) > self.most:
+            raise torch.OutOfMemoryError(f"CUDA out of memory: {len(x)} samples")
+        return super().forward(x)
+
+
+class Offspring:
+    """A compute that starts a process, tells its id and waits for it.
+
+    Args:
+        told: file for the id.
+    """
+
+    def __init__(self, *, told: str) -> None:
+        self.told = Path(told)
+
+    def __call__(self, context: StepContext) -> dict[str, float]:
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(99)"])
+        self.told.with_suffix(".part").write_text(str(child.pid))
+        self.told.with_suffix(".part").replace(self.told)
+        return {"code": float(child.wait())}

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from thesisbench.instantiate import ALLOW_VARIABLE
+from thesisbench.launch.forked import _no_main_module
 from thesisbench.launch.jobs import Job
-from thesisbench.launch.local import _no_main_module
 from thesisbench.schema import Schedule
 from thesisbench.store.folder import RunFolder
 
@@ -95,6 +95,15 @@ class Kill:
     after: bool = True
     half: bool = False
 
+    def arm(self) -> None:
+        _arm(self)
+
+
+class Fault(Protocol):
+    """What a child does to itself before it executes a folder."""
+
+    def arm(self) -> None: ...
+
 
 class Children:
     """Executes run folders in children of a server that has imported torch, a child a run."""
@@ -103,9 +112,9 @@ class Children:
         self.context = multiprocessing.get_context("forkserver")
         self.context.set_forkserver_preload(["thesisbench.launch.preload", "thesisbench.step"])
 
-    def execute(self, path: Path, *kills: Kill) -> int:
+    def execute(self, path: Path, *faults: Fault) -> int:
         """Exit code of a child that executes a folder; negative when it killed itself."""
-        child = self.context.Process(target=execute_or_die, args=(str(path), kills))
+        child = self.context.Process(target=execute_or_die, args=(str(path), faults))
         with _no_main_module():
             child.start()
         child.join(60)
@@ -115,7 +124,7 @@ class Children:
         return code
 
 
-def execute_or_die(path: str, kills: tuple[Kill, ...]) -> None:
+def execute_or_die(path: str, faults: tuple[Fault, ...]) -> None:
     """What a child does."""
     from thesisbench.run import run_folder
 
@@ -125,8 +134,8 @@ def execute_or_die(path: str, kills: tuple[Kill, ...]) -> None:
     log = os.open(Path(path) / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    for kill in kills:
-        _arm(kill)
+    for fault in faults:
+        fault.arm()
     code = run_folder(Path(path))
     sys.stdout.flush()
     sys.stderr.flush()

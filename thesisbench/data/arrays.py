@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from thesisbench.data.shares import WHOLE, Share, ShareSampler
+
 Batch = tuple[tuple[Tensor, ...], Tensor]
 Key = tuple[int, int]
 BatchTransform = Callable[[Batch, Sequence[Key], int], Batch]
@@ -29,6 +31,7 @@ class Loading:
         shuffle: permute the training split by (seed, epoch).
         drop_last: leave out a smaller last training batch. limit: at most so many batches.
         workers: loader processes; they do not change what is loaded.
+        share: parts of each batch that this process does.
     """
 
     batch_size: int
@@ -37,6 +40,7 @@ class Loading:
     drop_last: bool = False
     limit: int | None = None
     workers: int = 0
+    share: Share = WHOLE
 
 
 class ArrayDataset(Dataset[Batch]):
@@ -118,15 +122,16 @@ def mix(*numbers: int) -> int:
 
 
 def make_loader(dataset: ArrayDataset, loading: Loading, *, train: bool, epoch: int = 0) -> Any:
-    """A DataLoader over a split that loads whole batches."""
-    sampler = EpochSampler(
+    """A DataLoader over this process's share of a split that loads whole batches."""
+    order = EpochSampler(
         len(dataset), seed=loading.seed, shuffle=train and loading.shuffle, epoch=epoch
     )
+    drop_last = train and loading.drop_last
     return DataLoader(
         dataset,
-        batch_size=loading.batch_size,
-        sampler=sampler,
-        drop_last=train and loading.drop_last,
+        batch_sampler=ShareSampler(
+            order, loading.batch_size, drop_last=drop_last, share=loading.share
+        ),
         num_workers=loading.workers,
         collate_fn=_as_is,
         generator=torch.Generator().manual_seed(mix(loading.seed, epoch)),

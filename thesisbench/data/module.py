@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +13,7 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
 from thesisbench.data.arrays import ArrayDataset, BatchTransform, Loading, Splits, make_loader
+from thesisbench.data.shares import WHOLE
 from thesisbench.errors import UserError, unknown
 
 
@@ -54,7 +56,11 @@ class ArrayDataModule(LightningDataModule):
         return ArrayDataset(inputs, targets, transform=transform, seed=self.loading.seed)
 
     def loader(self, name: str) -> Any:
-        """Batches of a split in its own order."""
+        """Batches of a whole split in its own order."""
+        return make_loader(self.split(name), replace(self.loading, share=WHOLE), train=False)
+
+    def share(self, name: str) -> Any:
+        """This process's share of the batches of a split, in its own order."""
         return make_loader(self.split(name), self.loading, train=False)
 
     def train_dataloader(self) -> Any:
@@ -65,7 +71,7 @@ class ArrayDataModule(LightningDataModule):
 
     def val_dataloader(self) -> Any:
         """Batches of the validation split; none when the data set has none."""
-        return self.loader("val") if "val" in self.arrays else []
+        return self.share("val") if "val" in self.arrays else []
 
     def fingerprint(self) -> dict[str, Any]:
         """Name, and count and checksum of each split, for the record."""

@@ -212,6 +212,8 @@ class ConvertBorder:
         temporal_border: border of the time axis of 3D convolutions.
     """
 
+    batch_free = True
+
     def __init__(
         self,
         *,

@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  (its usual name)
 
 from thesisbench.data.arrays import Batch
+from thesisbench.tasks.base import Task
 
 
 def top1(logits: Float[Tensor, "b k"], labels: Int[Tensor, " b"]) -> Float[Tensor, ""]:
@@ -19,7 +19,7 @@ def top1(logits: Float[Tensor, "b k"], labels: Int[Tensor, " b"]) -> Float[Tenso
     return (logits.argmax(1) == labels).float().mean() * 100
 
 
-class ClassificationTask(LightningModule):
+class ClassificationTask(Task):
     """Trains a network of any inputs to class logits with cross-entropy.
 
     Args:
@@ -36,9 +36,8 @@ class ClassificationTask(LightningModule):
         scheduler: Callable[[torch.optim.Optimizer], Any] | None = None,
         label_smoothing: float = 0.0,
     ) -> None:
-        super().__init__()
-        self.network, self.label_smoothing = network, label_smoothing
-        self._optimizer, self._scheduler = optimizer, scheduler
+        super().__init__(network, optimizer=optimizer, scheduler=scheduler)
+        self.label_smoothing = label_smoothing
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Logits of a batch."""
@@ -53,18 +52,10 @@ class ClassificationTask(LightningModule):
         """Logs loss and accuracy of a validation batch."""
         self._measure(batch, "val")
 
-    def configure_optimizers(self) -> Any:
-        """The optimiser and, where there is one, its schedule."""
-        assert self._optimizer is not None, "a task without an optimiser cannot be trained"
-        optimizer = self._optimizer(self.network.parameters())
-        if self._scheduler is None:
-            return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": self._scheduler(optimizer)}
-
     def _measure(self, batch: Batch, split: str) -> Tensor:
         inputs, labels = batch
         logits = self(*inputs)
         loss = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
         measured = {f"{split}_loss": loss.detach(), f"{split}_top1": top1(logits.detach(), labels)}
-        self.log_dict(measured, on_step=False, on_epoch=True, batch_size=len(labels))
+        self.log_means(measured, len(labels))
         return loss

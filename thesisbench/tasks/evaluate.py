@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from thesisbench.data.shares import gather
 from thesisbench.step import StepContext
 
 
@@ -43,9 +44,15 @@ class TopOne:
 
 @torch.no_grad()
 def predict(network: nn.Module, data: Any, split: str) -> tuple[Tensor, Tensor]:
-    """Logits and labels of a whole split, or of its first batches, in its own order."""
+    """Logits and labels of a whole split, or of its first batches, in its own order.
+
+    Where several processes work on the run, each computes its share and all get the whole.
+    """
+    loader, limit = data.share(split), data.loading.limit
     logits, labels = [], []
-    for inputs, targets in islice(data.loader(split), data.loading.limit):
-        logits.append(network(*inputs))
-        labels.append(targets)
-    return torch.cat(logits), torch.cat(labels)
+    for index, (inputs, targets) in enumerate(islice(loader, limit)):
+        count = loader.batch_sampler.count(index)
+        logits.append(network(*inputs)[:count])
+        labels.append(targets[:count])
+    sampler = loader.batch_sampler
+    return gather(torch.cat(logits), sampler, limit), gather(torch.cat(labels), sampler, limit)

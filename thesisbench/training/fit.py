@@ -9,10 +9,14 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 import torch
 from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.plugins.environments import (  # type: ignore[attr-defined]
+    LightningEnvironment,
+)
 from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-defined]
     MisconfigurationException,
 )
@@ -22,33 +26,43 @@ from thesisbench.data.module import checksum
 from thesisbench.errors import UserError
 from thesisbench.instantiate import make
 from thesisbench.step import StepContext, StepResult, build_network
+from thesisbench.store.files import make_below
+from thesisbench.training.batching import (
+    LR_KEYS,
+    STRATEGIES,
+    Batching,
+    lr_factor,
+    precision_of,
+)
+from thesisbench.training.inner_network import check_declared, compiled
 from thesisbench.training.journal import Journal
+from thesisbench.training.parts import WeighParts
 from thesisbench.training.randomness import SeedEachEpoch, seed_all
+from thesisbench.training.ranks import device_type, from_first
 from thesisbench.training.selection import LAST, DivergedError, KeepBest, StopWhenDiverged
 
-_OURS = ("num_workers", "compile")
+_OURS = ("num_workers", "compile", "max_per_device_batch", "precision")
 
 
 def run_fit(context: StepContext) -> StepResult:
-    """Trains until the schedule ends or the loss diverges; the kept weights stay in the attempt."""
+    """Trains until the schedule ends or the loss diverges; the kept weights stay in the attempt.
+
+    Ranks other than 0 do the same and hand back nothing.
+    """
     config, schedule = context.config, context.config["schedule"]
     if schedule is None:
         raise UserError("a fit needs a schedule: set schedule.epochs and schedule.batch_size")
     seed_all(config["seed"])
     network, replaced = build_network(config)
+    check_declared(config, network)
     data = context.dataset()
     task = make(config["task"])(network, **_parts(config))
     keep = _keeper(context, schedule)
-    trainer = _trainer(context, keep)
     start = time.perf_counter()
-    with quiet_lightning():
-        try:
-            trainer.fit(task, datamodule=data, ckpt_path=_resume(context), weights_only=True)
-        except DivergedError as error:
-            context.result.facts["diverged"] = str(error)
-            context.result.outcome = "diverged"
-        except SystemExit:  # what Lightning makes of an interrupt
-            raise KeyboardInterrupt from None
+    with compiled(network, wanted=bool(config["trainer"].get("compile"))):
+        _train(context, task, data, keep)
+    if context.rank.number:
+        return context.result
     context.result.cost["fit_seconds"] = time.perf_counter() - start
     _describe(context, network, data, replaced)
     if context.result.outcome == "ok":
@@ -56,24 +70,40 @@ def run_fit(context: StepContext) -> StepResult:
     return context.result
 
 
+def _train(context: StepContext, task: Any, data: Any, keep: KeepBest) -> None:
+    trainer, resumed = _trainer(context, keep), _resume(context)
+    with quiet_lightning():
+        try:
+            trainer.fit(task, datamodule=data, ckpt_path=resumed, weights_only=True)
+        except DivergedError as error:
+            context.result.facts["diverged"] = str(error)
+            context.result.outcome = "diverged"
+        except SystemExit:  # what Lightning makes of an interrupt
+            raise KeyboardInterrupt from None
+
+
 def _parts(config: Mapping[str, Any]) -> dict[str, Any]:
-    parts = {name: make(config.get(name)) for name in ("optimizer", "scheduler")}
+    optimizer = config.get("optimizer")
+    if optimizer and (set(LR_KEYS) & set(optimizer)):
+        factor = lr_factor(optimizer, config["schedule"]["batch_size"])
+        optimizer = {k: v for k, v in optimizer.items() if k not in LR_KEYS}
+        if factor != 1.0:
+            optimizer["lr"] = optimizer["lr"] * factor
+    parts = {"optimizer": make(optimizer), "scheduler": make(config.get("scheduler"))}
     return {name: part for name, part in parts.items() if part is not None}
 
 
 def _keeper(context: StepContext, schedule: Mapping[str, Any]) -> KeepBest:
-    context.attempt.mkdir(parents=True, exist_ok=True)
+    writes = context.rank.number == 0
+    if writes:
+        make_below(context.folder.path, context.attempt)
     chosen = {k: schedule[k] for k in ("monitor", "mode", "patience", "select")}
-    return KeepBest(context.attempt, **chosen, allowed=context.allowed)
+    return KeepBest(context.attempt, **chosen, allowed=context.allowed, writes=writes)
 
 
 def _trainer(context: StepContext, keep: KeepBest) -> Trainer:
-    config = context.config
-    extra = [make(node) for node in (config.get("callbacks") or {}).values()]
-    journal = Journal(context.folder.metrics_file, context.report, context.allowed)
-    callbacks: list[Callback] = [SeedEachEpoch(config["seed"]), StopWhenDiverged(), *extra]
-    given = {k: v for k, v in config["trainer"].items() if k not in _OURS and v is not None}
-    fixed = _fixed(context, [*callbacks, journal, keep])
+    given = _given(context)
+    fixed = _fixed(context, [*_callbacks(context), keep])
     for name in given.keys() & fixed.keys():
         raise UserError(f"trainer.{name} is not yours to set; schedule, callbacks or we set it")
     with quiet_lightning():
@@ -83,17 +113,45 @@ def _trainer(context: StepContext, keep: KeepBest) -> Trainer:
             raise UserError(f"Lightning's Trainer does not take {given}: {error}") from error
 
 
+def _given(context: StepContext) -> dict[str, Any]:
+    """Flags of the Trainer that the configuration sets; for one device, none that is for several.
+
+    Of several devices the kind is settled here, since all ranks must agree on it.
+    """
+    trainer = context.config["trainer"]
+    given = {k: v for k, v in trainer.items() if k not in _OURS and v is not None}
+    if context.rank.size > 1:
+        return {**given, "accelerator": device_type(context.config)}
+    if given.get("strategy") in STRATEGIES:
+        del given["strategy"]
+    given.pop("sync_batchnorm", None)
+    return given
+
+
+def _callbacks(context: StepContext) -> list[Callback]:
+    config, rank = context.config, context.rank.number
+    extra = [make(node) for node in (config.get("callbacks") or {}).values()]
+    weigh = [] if context.loading().share.whole else [WeighParts()]
+    journal = Journal(
+        context.folder.metrics_file, context.report, context.allowed, writes=rank == 0
+    )
+    return [SeedEachEpoch(config["seed"], rank), StopWhenDiverged(), *weigh, *extra, journal]
+
+
 def _fixed(context: StepContext, callbacks: list[Callback]) -> dict[str, Any]:
     """Arguments of the Trainer that the schedule and the engine decide."""
     config, schedule = context.config, context.config["schedule"]
+    turns = context.loading().share.accumulate
     limit = schedule["limit_batches"]
+    most = 1.0 if limit is None else limit * turns
+    here = {"plugins": [LightningEnvironment()]} if context.rank.size > 1 else {}
     return {
         "max_epochs": schedule["epochs"],
-        "precision": config["precision"],
-        "accumulate_grad_batches": schedule["accumulate"],
+        "precision": precision_of(config),
+        "accumulate_grad_batches": turns,
         "gradient_clip_val": schedule["gradient_clip"],
-        "limit_train_batches": limit if limit is not None else 1.0,
-        "limit_val_batches": limit if limit is not None else 1.0,
+        "limit_train_batches": most,
+        "limit_val_batches": most,
         "callbacks": callbacks,
         "default_root_dir": context.attempt,
         "logger": False,
@@ -102,11 +160,16 @@ def _fixed(context: StepContext, callbacks: list[Callback]) -> dict[str, Any]:
         "enable_model_summary": False,
         "num_sanity_val_steps": 0,
         "use_distributed_sampler": False,
+        **here,
     }
 
 
 def _resume(context: StepContext) -> str | None:
-    """Carries the newest earlier checkpoint over into this attempt."""
+    """The newest earlier checkpoint, carried over into this attempt by rank 0 for all."""
+    return from_first(None if context.rank.number else _carry_over(context))
+
+
+def _carry_over(context: StepContext) -> str | None:
     for folder in context.previous:
         if (folder / LAST).exists():
             for path in (*folder.glob("weights-*.pt"), folder / LAST):  # LAST when all is there
@@ -121,11 +184,23 @@ def _describe(context: StepContext, network: Any, data: Any, replaced: dict[str,
     facts["parameters"] = sum(p.numel() for p in network.parameters())
     facts["replaced"] = replaced
     facts["data"] = data.fingerprint()
+    facts |= _shared_out(context.config)
     sample, _ = data.split("train")[(0, 0)]
     network.eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(*(x.to(next(network.parameters()).device) for x in sample))
     facts["flops_per_sample"] = counter.get_total_flops()
+
+
+def _shared_out(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the record says of parts of batches and of the compiler, where there were any."""
+    batching = Batching.of(config)
+    facts: dict[str, Any] = {}
+    if batching.parts > 1:
+        facts["batching"] = {**asdict(batching), "per_device": batching.per_device}
+    if config["trainer"].get("compile"):
+        facts["compiled"] = True
+    return facts
 
 
 def _finish(context: StepContext, keep: KeepBest) -> None:

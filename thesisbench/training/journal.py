@@ -10,6 +10,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from thesisbench.step import LostRunError
+from thesisbench.store.files import write_text
 
 
 class Journal(Callback):
@@ -22,6 +23,7 @@ class Journal(Callback):
         path: metrics.jsonl, shared by all attempts.
         report: told {"epoch": done, "epochs": most} after each epoch.
         allowed: asked before each write; False ends the fit (another owner has the run).
+        writes: False on a rank other than 0, which only takes part in computing the metrics.
     """
 
     def __init__(
@@ -29,19 +31,24 @@ class Journal(Callback):
         path: Path,
         report: Callable[[dict[str, Any]], None] = lambda _: None,
         allowed: Callable[[], bool] = lambda: True,
+        *,
+        writes: bool = True,
     ) -> None:
-        self.path, self.report, self.allowed = path, report, allowed
+        self.path, self.report, self.allowed, self.writes = path, report, allowed, writes
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Keeps the lines of finished epochs only."""
         self._check()
-        keep_epochs(self.path, trainer.current_epoch)
+        if self.writes:
+            keep_epochs(self.path, trainer.current_epoch)
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Writes one line."""
         self._check()
         line: dict[str, Any] = {"epoch": trainer.current_epoch, "step": trainer.global_step}
         line |= {k: float(v) for k, v in trainer.callback_metrics.items()}
+        if not self.writes:
+            return
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         self.report({"epoch": trainer.current_epoch + 1, "epochs": trainer.max_epochs})
@@ -62,6 +69,4 @@ def keep_epochs(path: Path, count: int) -> None:
                 kept.append(line)
         except (ValueError, KeyError, TypeError):
             continue
-    temporary = path.with_name(f".{path.name}")
-    temporary.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, "".join(f"{line}\n" for line in kept), durable=False)

@@ -24,15 +24,16 @@ class SeedEachEpoch(Callback):
     """Seeds all global generators from (seed, epoch) at the first batch of each epoch.
 
     At the first batch, not at the start of the epoch: a resumed epoch creates its loader's iterator
-    before that hook, a normal one after it.
+    before that hook, a normal one after it. Ranks other than 0 draw numbers of their own.
     """
 
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
+    def __init__(self, seed: int, rank: int = 0) -> None:
+        self.seed, self.rank = seed, rank
 
     def on_train_batch_start(
         self, trainer: Trainer, module: LightningModule, batch: Any, batch_index: int
     ) -> None:
         """Seeds at batch 0."""
         if batch_index == 0:
-            seed_all(self.seed, trainer.current_epoch)
+            others = (self.rank,) if self.rank else ()
+            seed_all(self.seed, trainer.current_epoch, *others)

@@ -13,9 +13,12 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from thesisbench.errors import UserError
 from thesisbench.step import LostRunError
+from thesisbench.store.files import written_whole
+from thesisbench.training.ranks import from_first, true_for_any
 
 LAST = "last.ckpt"
 _STATE = ("best", "kept_epoch", "waited", "epochs", "metrics")
@@ -29,6 +32,7 @@ class KeepBest(Callback):
         patience: epochs without a better value before the fit stops; None never stops early.
         select: "best" or "last" epoch's weights are kept for evaluation.
         allowed: asked before each write; False ends the fit (another owner has the run).
+        writes: False on a rank other than 0, which judges the same and writes nothing.
 
     Attributes:
         best: value of the best epoch. kept_epoch: whose weights are kept. waited: epochs since.
@@ -44,11 +48,13 @@ class KeepBest(Callback):
         patience: int | None = None,
         select: str = "best",
         allowed: Callable[[], bool] = lambda: True,
+        writes: bool = True,
     ) -> None:
         if mode not in ("min", "max") or select not in ("best", "last"):
             raise ValueError(f"mode must be min or max, select best or last; got {mode}, {select}")
         self.folder, self.monitor, self.mode = folder, monitor, mode
         self.patience, self.select, self.allowed = patience, select, allowed
+        self.writes = writes
         self.best: float | None = None
         self.kept_epoch = -1
         self.waited = 0
@@ -69,6 +75,10 @@ class KeepBest(Callback):
         for name in _STATE:
             setattr(self, name, state_dict[name])
 
+    def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+        """Lets checkpoints be written beside their place, and not by way of the system's /tmp."""
+        trainer.strategy.checkpoint_io = WholeFiles()
+
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Stops at once when a resumed fit had already used up its patience."""
         if self._exhausted:
@@ -79,20 +89,24 @@ class KeepBest(Callback):
         if not self.allowed():
             raise LostRunError("another process owns this run now")
         self.epochs = trainer.current_epoch + 1
-        self.metrics = {k: float(v) for k, v in trainer.callback_metrics.items()}
+        self.metrics = from_first({k: float(v) for k, v in trainer.callback_metrics.items()})
         improved = self._improved(trainer)
         self.waited = 0 if improved else self.waited + 1
         if improved or self.select == "last":
             self.kept_epoch = trainer.current_epoch
-            _save(module.state_dict(), self.weights)
-        temporary = self.folder / f".{LAST}"
-        trainer.save_checkpoint(temporary)
-        temporary.replace(self.folder / LAST)
+            if self.writes:
+                _save(module.state_dict(), self.weights)
+        trainer.save_checkpoint(self.folder / LAST)  # called on all ranks, written by rank 0
+        if self.writes:
+            self._tidy()
+        if self._exhausted:
+            trainer.should_stop = True
+
+    def _tidy(self) -> None:
+        """Drops weights that the new checkpoint does not name."""
         for old in self.folder.glob("weights-*.pt"):
             if old != self.weights:
                 old.unlink()
-        if self._exhausted:
-            trainer.should_stop = True
 
     @property
     def _exhausted(self) -> bool:
@@ -122,7 +136,9 @@ class StopWhenDiverged(Callback):
     ) -> None:
         """Looks at the loss of every batch."""
         loss = outputs["loss"] if isinstance(outputs, dict) else outputs
-        if loss is not None and not math.isfinite(float(loss)):
+        if loss is None:
+            return
+        if true_for_any(not math.isfinite(float(loss)), loss.device):
             raise DivergedError(trainer.current_epoch, trainer.global_step)
 
 
@@ -138,7 +154,20 @@ class DivergedError(Exception):
         self.epoch, self.step = epoch, step
 
 
+class WholeFiles(TorchCheckpointIO):
+    """Writes checkpoints that are complete or not there, in their own folder."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
+    ) -> None:
+        """Replaces a checkpoint.
+
+        Raises:
+            StorageError: it cannot be written; the former one is still there.
+        """
+        _save(checkpoint, Path(path))
+
+
 def _save(state: dict[str, Any], path: Path) -> None:
-    temporary = path.with_name(f".{path.name}")
-    torch.save(state, temporary)
-    temporary.replace(path)
+    with written_whole(path) as temporary, temporary.open("xb") as file:
+        torch.save(state, file)

@@ -62,6 +62,8 @@ class StepClock(Callback):
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Writes down what was measured."""
+        if not trainer.is_global_zero:
+            return
         self._lap(self.epoch_ends)
         skipped = int(len(self.training) * self.warm_up)
         loaders = trainer.val_dataloaders or []

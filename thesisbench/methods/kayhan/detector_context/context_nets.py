@@ -74,6 +74,8 @@ class ContextNet(nn.Module, ABC):
         ValueError: sizes that are no multiples of the stride, 4.
     """
 
+    batch_free = True
+
     def __init__(
         self,
         *,

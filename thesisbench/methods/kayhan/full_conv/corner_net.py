@@ -28,6 +28,8 @@ class CornerNet(nn.Module):
         bias: whether the convolution adds a constant.
     """
 
+    batch_free = True
+
     def __init__(self, *, filters: int = 1, kernel: int = 5, bias: bool = True) -> None:
         super().__init__()
         self.conv = conv_nd(1, filters, kernel, bias=bias)

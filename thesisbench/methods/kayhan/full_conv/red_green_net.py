@@ -27,6 +27,8 @@ class RedGreenNet(nn.Module):
         classes: number of classes.
     """
 
+    batch_free = True
+
     def __init__(self, *, classes: int = 2) -> None:
         super().__init__()
         layers: list[nn.Module] = []
