@@ -23,7 +23,7 @@ from benchmarks.harness import Comparison
 from benchmarks.registry import SUMMARIES, chosen, load
 from benchmarks.show import summary, table
 from thesisbench.errors import UserError
-from thesisbench.launch.local import child_environment
+from thesisbench.launch.environment import child_environment
 
 THREADS = 1
 QUICK = "--quick only proves that the benchmarks run: its figures mean nothing"

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from benchmarks.grid import freshly, locally, run_all, table_runs
 from benchmarks.harness import Comparison, alternate
-from thesisbench.launch.local import stop_server
+from thesisbench.launch.forked import stop_server
 from thesisbench.tables.model import PlannedRun
 
 BOUND = 2.0  # times as fast, at scale smoke

@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from thesisbench.compose import Composer
-from thesisbench.execute import Work, execute, make_launcher, write_folders
-from thesisbench.launch.jobs import Job
+from thesisbench.execute import Work, execute, job_of, make_launcher, write_folders
 from thesisbench.store.runs import RunStore
 from thesisbench.tables.catalog import Catalog
 from thesisbench.tables.model import PlannedRun
@@ -63,9 +62,9 @@ def locally(workers: int = 1) -> Execute:
     """By the local launcher: a child a run, forked from a server."""
 
     def how(store: RunStore, runs: Sequence[PlannedRun]) -> None:
-        jobs = [Job(r.id, tuple(n for ids in r.needs.values() for n in ids)) for r in runs]
         launcher = make_launcher({"name": "local", "workers": workers, "threads": 1}, runs)
-        execute(store, launcher, Work(jobs), lambda *_: None, lambda _: None)
+        work = Work([job_of(run) for run in runs])
+        execute(store, launcher, work, lambda *_: None, lambda _: None)
 
     return how
 

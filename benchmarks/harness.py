@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 Action = Callable[[], float | None]
 Clock = Callable[[], float]
-Figure = Literal["overhead", "extra", "speedup", "factor", "time"]
+Figure = Literal["overhead", "extra", "speedup", "factor", "time", "busy"]
 
 # How a figure comes from the seconds of a pair: ours and the baseline's.
 FORMULAS: Mapping[Figure, Callable[[float, float], float]] = {
@@ -23,7 +23,9 @@ FORMULAS: Mapping[Figure, Callable[[float, float], float]] = {
     "speedup": lambda ours, base: base / ours,  # times as fast, at least the bound
     "factor": lambda ours, base: ours / base,  # times as long
     "time": lambda ours, _: ours,  # seconds, at most the bound
+    "busy": lambda ours, base: 100 * base / ours,  # percent of the cores' time, at least the bound
 }
+AT_LEAST = ("speedup", "busy")  # the others have a bound from above
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,10 @@ class Comparison:
 
     Attributes:
         case: what varies within a benchmark. ours, baseline: their times, repetition by repetition.
-        figure: overhead (percent), extra (seconds), speedup (times), factor (times as long) or time
-            (seconds of ours alone).
-        bound: what an overhead, extra or time may be at most, a speedup must be at least; None:
-            for information. note: what a reader of the figure should know.
+        figure: overhead (percent), extra (seconds), speedup (times), factor (times as long), time
+            (seconds of ours alone) or busy (percent of ours that is the baseline).
+        bound: what an overhead, extra or time may be at most, a speedup or busy must be at least;
+            None: for information. note: what a reader of the figure should know.
     """
 
     case: str
@@ -84,7 +86,7 @@ class Comparison:
         """Whether the bound is met; None where there is none."""
         if self.bound is None:
             return None
-        return self.value >= self.bound if self.figure == "speedup" else self.value <= self.bound
+        return self.value >= self.bound if self.figure in AT_LEAST else self.value <= self.bound
 
     def as_json(self) -> dict[str, Any]:
         """Plain data."""

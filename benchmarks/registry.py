@@ -12,10 +12,12 @@ SUMMARIES = {
     "step_overhead": "a training step of our fit over one of a loop written by hand",
     "run_overhead": "a run of the local launcher over the same training in a plain loop",
     "fresh_processes": "a grid by the local launcher, and by one new interpreter a run",
+    "scheduling": "runs that do nothing: what the launcher needs between two of them",
     "workers": "two workers against one on the Red-Green grid",
     "planning": "planning all built tables, and composing their runs with plain Hydra",
     "collecting": "states and cells of many records, and only reading their JSON",
     "runs_folder": "a table of 10,000 and 100,000 run folders, collected and rendered",
+    "status": "how far 10,000 runs are, and only asking for their records",
     "startup": "short answers of the command line, and importing torch",
     "conv": "steps with other borders over one with same, beside their FLOPs",
 }

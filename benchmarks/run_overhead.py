@@ -10,7 +10,7 @@ from benchmarks import by_hand
 from benchmarks.by_hand import Size
 from benchmarks.grid import fits, locally, run_all
 from benchmarks.harness import Comparison, alternate
-from thesisbench.launch.local import stop_server
+from thesisbench.launch.forked import stop_server
 from thesisbench.tables.model import PlannedRun
 
 BOUND = 0.25  # seconds a run

@@ -51,7 +51,7 @@ def _compare(
         root = Path(folder)
         seeds = tuple(range(count // RUNS_A_SEED))
         session = Session(Catalog.at(), RunStore(root), Composer(), (TABLE,), "paper", seeds=seeds)
-        _write(session)
+        write_finished(session)
         _ = session.claims  # plans the other tables that these claims rest on
         made = {
             BASELINE: lambda: _parse(root),
@@ -66,8 +66,8 @@ def _compare(
     ]
 
 
-def _write(session: Session) -> None:
-    """The folders; the long part of the configuration is the same text in all, and never read."""
+def write_finished(session: Session) -> None:
+    """Folders of finished runs; the long part of the configuration is the same, and never read."""
     runs, metrics = list(session.plan.runs.values()), all_metrics(session)
     tail = yaml.safe_dump({"config": dict(runs[0].config)})
     for run in runs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from benchmarks.harness import Comparison, Figure, Timing
+from benchmarks.harness import AT_LEAST, Comparison, Figure, Timing
 
 COLUMNS = ("case", "baseline", "ours", "figure", "bound", "met")
 WORDS: Mapping[Figure, Callable[[float], str]] = {
@@ -12,14 +12,16 @@ WORDS: Mapping[Figure, Callable[[float], str]] = {
     "extra": lambda value: f"{value:+.3f} s",
     "speedup": lambda value: f"{value:.2f}x as fast",
     "factor": lambda value: f"{value:.2f}x as long",
-    "time": lambda value: f"{value:.2f} s",
+    "time": lambda value: seconds(value),
+    "busy": lambda value: f"{value:.1f} %",
 }
 _SHORT: Mapping[Figure, Callable[[float], str]] = {
     "overhead": lambda value: f"{value:+.1f}",
     "extra": lambda value: f"{value:+.3f}",
     "speedup": lambda value: f"{value:.2f}",
     "factor": lambda value: f"{value:.2f}",
-    "time": lambda value: f"{value:.2f}",
+    "time": lambda value: seconds(value),
+    "busy": lambda value: f"{value:.1f}",
 }
 
 
@@ -58,7 +60,7 @@ def _cells(comparison: Comparison) -> tuple[str, ...]:
     c = comparison
     low, high = _SHORT[c.figure](min(c.figures)), _SHORT[c.figure](max(c.figures))
     figure = f"{WORDS[c.figure](c.value)} ({low}..{high})"
-    sign = ">=" if c.figure == "speedup" else "<="
+    sign = ">=" if c.figure in AT_LEAST else "<="
     bound = "-" if c.bound is None else f"{sign} {WORDS[c.figure](c.bound)}"
     met = {None: "-", True: "yes", False: "NO"}[c.met]
     return (c.case, _timing(c.baseline), _timing(c.ours), figure, bound, met)

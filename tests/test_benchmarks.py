@@ -16,7 +16,7 @@ from benchmarks import by_hand, registry, show, step_overhead
 from benchmarks.harness import Comparison, Figure, Timing, alternate
 from thesisbench.compose import Composer
 from thesisbench.errors import UserError
-from thesisbench.launch.local import child_environment
+from thesisbench.launch.environment import child_environment
 from thesisbench.step import StepContext
 from thesisbench.store.folder import RunFolder
 from thesisbench.training.fit import run_fit
@@ -95,6 +95,7 @@ def test_no_repetition_at_all_is_refused() -> None:
         ("speedup", (1 / 1.1, 2.0, 0.5), 1 / 1.1),
         ("factor", (1.1, 0.5, 2.0), 1.1),
         ("time", (2.2, 2.0, 2.0), 2.0),
+        ("busy", (100 / 1.1, 200.0, 50.0), 100 / 1.1),
     ],
 )
 def test_a_figure_is_the_median_over_pairs_not_a_ratio_of_medians(
@@ -118,6 +119,8 @@ def test_a_figure_is_the_median_over_pairs_not_a_ratio_of_medians(
         ("speedup", 1.0, 9.0, None, None),
         ("time", 1.9, 9.0, 2.0, True),
         ("time", 2.1, 9.0, 2.0, False),
+        ("busy", 10.0, 9.5, 90.0, True),
+        ("busy", 10.0, 8.5, 90.0, False),
     ],
 )
 def test_an_overhead_has_an_upper_bound_and_a_speedup_a_lower_one(
