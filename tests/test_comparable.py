@@ -51,11 +51,25 @@ def test_what_is_not_comparable_says_why(toy: Toy) -> None:
     assert (found.comparable, found.why) == (False, "changed by an override")
 
 
-def test_devices_and_added_seeds_leave_cells_comparable(toy: Toy) -> None:
+def test_devices_and_added_seeds_leave_cells_comparable(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("thesisbench.training.batching.is_batch_free", lambda config: True)
     toy.table("a: {label: A}")
     for options in ({"trainer": ("trainer.devices=4",)}, {"seeds": (5, 6)}):
         session = toy.session(scale="paper", **options)
         assert comparable(session) == {"a.top": True}
+
+
+def test_devices_that_change_what_a_normalisation_sees_do_not(toy: Toy) -> None:
+    toy.table("a: {label: A}")
+    changed = toy.session(scale="paper", trainer=("trainer.devices=4",))
+    found = cells(changed.plan, by_seed, paper=changed.paper_ids)["a.top"]
+    assert (found.comparable, found.why) == (False, "changed by an override")
+    synced = toy.session(
+        scale="paper", trainer=("trainer.devices=4", "+trainer.sync_batchnorm=true")
+    )
+    assert comparable(synced) == {"a.top": True}
 
 
 def test_an_override_for_the_evaluation_only_makes_it_not_comparable(toy: Toy) -> None:

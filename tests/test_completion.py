@@ -92,6 +92,10 @@ OVERRIDES = {
     "train experiment = kayhan/full_conv/red_green schedule.e": {"schedule.epochs=50"},
     "train experiment = kayhan/full_conv/red_green schedule.epochs = 5": {"50"},
     "evaluate abc border = fu": {"full"},
+    "search-hparams border = fu": {"full"},
+    "search-hparams --metric val_loss experiment = kayhan/full_conv/red_green schedule.e": {
+        "schedule.epochs=50"
+    },
     "plan kayhan.t2.1 border = c": {"circular"},
     "plan --chapter kayhan/full_conv bord": {f"border={name}" for name in BORDERS},
     "plan kayhan.t3.1 optimizer.l": {"optimizer.lr=1.0"},

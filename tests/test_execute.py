@@ -16,7 +16,14 @@ from thesisbench.tables.model import PlannedRun
 def _run(run_id, step="fit", needs=(), **levels):
     wanted = {"weights": tuple(needs)} if needs else {}
     return SimpleNamespace(
-        id=run_id, chapter="c", step=step, levels=levels, needs=wanted, exclusive=False, config={}
+        id=run_id,
+        chapter="c",
+        step=step,
+        kind="fit",
+        levels=levels,
+        needs=wanted,
+        exclusive=False,
+        config={},
     )
 
 

@@ -291,6 +291,12 @@ def test_the_kept_defaults_are_those_of_the_code() -> None:
     )
 
 
+def test_the_kept_word_on_batch_statistics_is_that_of_the_code() -> None:
+    kept = json.loads((files("thesisbench") / "batch_free.json").read_text())
+    assert kept == target_defaults.current_batch_free(), "run python -m thesisbench.target_defaults"
+    assert set(kept.values()) == {True, False}
+
+
 def test_every_shipped_target_is_allowed() -> None:
     from thesisbench.instantiate import check_targets
 

@@ -186,8 +186,18 @@ plan kayhan.t2.1 --format md => --format
 plan --all --thesis nobody => nobody
 plan kayhan.t2.1 schedule.epoch=4 => schedule.epoch
 
-status => no table
 status nonsense => nonsense
+status '' => ''
+status --scale huge => huge
+status --scale => --scale
+status --seeds 1 => no table
+status --second-look => no table
+status border=full => no table
+status --spec-dir /no/such => /no/such
+status --watch=yes => --watch
+status --watch --json => --json
+status kayhan.t2.1 --watch --json => --watch
+status kayhan.t2.1 --watch nonsense => nonsense
 status kayhan.t2.1 --jsno => --jsno
 status kayhan.t2.1 --scale 1 => 1
 status kayhan.t2.1 --second-look=2 => --second-look
@@ -280,6 +290,34 @@ train experiment=@RECIPE_test => kind eval
 train --cfg => cfg
 train --cfg nothing => nothing
 train experiment=nothing --cfg job => nothing
+
+search-hparams => --metric
+search-hparams --metric => --metric
+search-hparams --metric val_loss => nothing to search
+search-hparams --metric '' experiment=@RECIPE schedule.epochs=range(1,4) => --metric
+search-hparams --metric x border=full,same => experiment=
+search-hparams --metric x nonsense => nonsense
+search-hparams --metric x '' => ''
+search-hparams --metric x experiment=nothing schedule.epochs=range(1,4) => nothing
+search-hparams --metric x experiment=@RECIPE schedule.epochs=range(4,1) => range(4,1)
+search-hparams --metric x experiment=@RECIPE schedule.epochs=interval(1 => interval(1
+search-hparams --metric x experiment=@RECIPE schedule.epochs=interval(1,4) => schedule.epochs
+search-hparams --metric x experiment=@RECIPE optimizer.lrr=interval(1,4) => optimizer.lrr
+search-hparams --metric x experiment=@RECIPE border=choice(full,fulll) => fulll
+search-hparams --metric x experiment=@RECIPE seed=range(0,3) => seed
+search-hparams --metric x experiment=@RECIPE 'optimizer.lr=tag(log,interval(0,1))' => interval(0,1)
+search-hparams --metric x experiment=@RECIPE schedule.epochs=1,2 --direction up => up
+search-hparams --metric x experiment=@RECIPE schedule.epochs=1,2 --trials 0 => 0
+search-hparams --metric x experiment=@RECIPE schedule.epochs=1,2 --trials many => many
+search-hparams --metric x experiment=@RECIPE schedule.epochs=1,2 --study ../x => ../x
+search-hparams --metric x experiment=@RECIPE schedule.epochs=1,2 --study '' => ''
+search-hparams --metric x experiment=@RECIPE schedule.epochs=1,2 --study @LONG => xxx
+search-hparams --metric x experiment=@RECIPE schedule.epochs=1,2 --seeds 1,1 => 1,1
+search-hparams --metric x experiment=@RECIPE schedule.epochs=1,2 --workers 0 => workers
+search-hparams --metric x experiment=@RECIPE schedule.epochs=1,2 --config-dir /no/such => /no/such
+search-hparams --metric x experiment=@RECIPE schedule.epochs=1,2 --direktion up => --direktion
+search-hparams --metric x experiment=@RECIPE hydra/sweeper=optuna => search-hparams
+search-hparams --metric x experiment=@RECIPE_test seed=1 evaluation.splits=[a],[b] => kind eval
 
 evaluate => run
 evaluate '' => ''

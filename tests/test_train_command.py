@@ -87,7 +87,7 @@ def test_rerun_makes_a_named_run_anew(toy: Toy, command: Command) -> None:
     assert after is not None
     assert after["result"] == before["result"]
     assert after["provenance"]["started"] != before["provenance"]["started"]
-    one_line(train(command, FIT, "--rerun", "zzz"), "zzz", "give failed, stale or a run id")
+    one_line(train(command, FIT, "--rerun", "zzz"), "zzz", "give failed, stale, oom or a run id")
 
 
 @pytest.mark.parametrize(

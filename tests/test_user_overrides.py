@@ -45,10 +45,20 @@ def test_a_group_goes_to_the_fits_and_a_value_may_be_of_it(toy: Toy) -> None:
 
 def test_what_runs_on_what_is_for_every_run_and_changes_none(toy: Toy) -> None:
     toy.table("a: {label: A, at: {neg: true}}")
-    usual, plan = toy.session().plan, toy.session(trainer=("trainer.devices=2",)).plan
+    usual, plan = toy.session().plan, toy.session(trainer=("trainer.accelerator=gpu",)).plan
     assert list(plan.runs) == list(usual.runs)
-    assert {run.config["trainer"]["devices"] for run in plan.runs.values()} == {2}
+    assert {run.config["trainer"]["accelerator"] for run in plan.runs.values()} == {"gpu"}
     assert plan.overridden == set()
+
+
+def test_devices_that_cut_the_batch_of_a_norm_layer_change_runs(toy: Toy) -> None:
+    """Of this backbone nobody says that it is free of such layers."""
+    toy.table("a: {label: A, at: {neg: true}}")
+    usual, plan = toy.session().plan, toy.session(trainer=("trainer.devices=2",)).plan
+    fits = {run.id for run in plan.runs.values() if run.kind == "fit"}
+    assert fits
+    assert not fits & set(usual.runs)
+    assert fits <= plan.overridden
 
 
 def test_a_trainer_option_that_changes_runs_is_noticed(toy: Toy) -> None:

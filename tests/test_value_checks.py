@@ -64,7 +64,7 @@ def test_what_lightning_and_classes_take_is_left(composer: Composer, word: str) 
 @pytest.mark.parametrize(
     ("word", "complaint"),
     [
-        ("trainer.devices=many", "trainer.devices is a number"),
+        ("trainer.devices=many", "trainer.devices must be a whole number"),
         ("optimizer.lr=nought", "optimizer.lr is a number"),
         ("schedule.epochs=-1", "schedule.epochs must be at least 1"),
     ],

@@ -45,6 +45,7 @@ app.command("show")(browse.show)
 app.command("train", context_settings={"ignore_unknown_options": True}, add_help_option=False)(
     runs.train
 )
+app.command("search-hparams")(runs.search_hparams)
 app.command("evaluate")(runs.evaluate)
 app.command("doctor")(runs.doctor)
 app.command("run", hidden=True)(runs.run)

@@ -20,7 +20,7 @@ Complete = Callable[[typer.Context, str], list[str]]
 
 SCALES = ("smoke", "small", "paper")
 LAUNCHERS = ("local", "inline")
-AGAIN = ("failed", "stale")
+AGAIN = ("failed", "stale", "oom")
 FORMATS = ("terminal", "md", "tex", "csv", "html", "json")
 LISTED = (
     *("theses", "chapters", "tables", "claims"),

@@ -28,7 +28,10 @@ from thesisbench.schema import register
 PRIMARY = "train"
 _OURS = {
     "hydra/launcher": "runs are started by our own launcher: use --launcher local|inline",
-    "hydra/sweeper": "sweeps are expanded by `thesisbench train -m`: give ranges or comma lists",
+    "hydra/sweeper": (
+        "sweeps are expanded by `thesisbench train -m`: give ranges or comma lists; "
+        "searches are made by `thesisbench search-hparams`"
+    ),
 }
 _HYDRA = "Hydra only composes, its own settings change nothing; leave it out"
 

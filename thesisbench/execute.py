@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
-from thesisbench.errors import UserError, unknown
-from thesisbench.launch.jobs import Job, Launcher, OnEvent, OnTick
-from thesisbench.launch.local import LocalLauncher
+from thesisbench.errors import StorageError, UserError, unknown
+from thesisbench.launch.jobs import FAILED, Event, Job, Launcher, OnEvent, OnTick
+from thesisbench.launch.resources import Resources
+from thesisbench.less_memory import PARTS, cut, more_parts, out_of_memory
+from thesisbench.store.disk import check_writable
+from thesisbench.store.folder import RunFolder
 from thesisbench.store.runs import RunStore
 from thesisbench.tables.model import PlannedRun
 
 FINISHED = ("done", "diverged")
+LAUNCHERS = ("local", "inline")  # modules of thesisbench.launch
+WORDS = ("failed", "stale", "oom")
 
 
 @dataclass
@@ -22,15 +27,20 @@ class Rerun:
 
     Attributes:
         failed, stale: all runs in that state. ids: runs named one by one, whatever their state.
+        oom: whether those that ran out of memory are tried in smaller parts.
+        parts: of these, id -> parts of a batch. refused: id -> why it cannot be cut.
     """
 
     failed: bool = False
     stale: bool = False
     ids: frozenset[str] = frozenset()
+    oom: bool = False
+    parts: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, words: Iterable[str], runs: Iterable[str]) -> Rerun:
-        """Reads `--rerun failed|stale|ID`.
+        """Reads `--rerun failed|stale|oom|ID`.
 
         Raises:
             UserError: an id that is not of these runs.
@@ -38,7 +48,7 @@ class Rerun:
         words, known = list(words), list(runs)
         named = {}
         for word in words:
-            if word in ("failed", "stale"):
+            if word in WORDS:
                 continue
             found = [run for run in known if run.startswith(word)]
             if len(found) != 1:
@@ -47,9 +57,25 @@ class Rerun:
                     if found
                     else "no run of this plan begins with it"
                 )
-                raise UserError(f"--rerun {word!r}: {many}; give failed, stale or a run id")
+                raise UserError(f"--rerun {word!r}: {many}; give {', '.join(WORDS)} or a run id")
             named[word] = found[0]
-        return cls("failed" in words, "stale" in words, frozenset(named.values()))
+        return cls(
+            "failed" in words, "stale" in words, frozenset(named.values()), oom="oom" in words
+        )
+
+    def look_for_oom(self, store: RunStore, states: Mapping[str, str]) -> None:
+        """Finds, where that was asked for, the runs that ran out of memory, and cuts their batches.
+
+        Args:
+            store: where they are.
+            states: id -> state of each run.
+        """
+        failed = [i for i, state in states.items() if state == "failed" and i not in self.ids]
+        for run_id in out_of_memory(store, failed) if self.oom else ():
+            try:
+                self.parts[run_id] = more_parts(store, run_id)
+            except UserError as error:
+                self.refused[run_id] = str(error)
 
 
 @dataclass
@@ -78,15 +104,27 @@ def sort_out(runs: Iterable[PlannedRun], states: Mapping[str, str], rerun: Rerun
             work.done.append(run.id)
         elif blocked:
             work.held[run.id] = f"needs {blocked[0]}, which is {work.held[blocked[0]].split()[0]}"
-        elif state == "failed" and not (again or rerun.failed):
+        elif run.id in rerun.refused and not (again or rerun.failed):
+            work.held[run.id] = f"failed out of memory; {rerun.refused[run.id]}"
+        elif state == "failed" and not (again or rerun.failed or run.id in rerun.parts):
             work.held[run.id] = "failed before; --rerun failed tries it again"
         elif state == "stale" and not (again or rerun.stale):
             work.held[run.id] = (
                 "stale: a record of an older revision is there; --rerun stale makes it anew"
             )
         else:
-            work.jobs.append(Job(run.id, tuple(needed), run.exclusive))
+            work.jobs.append(job_of(run))
     return work
+
+
+def job_of(run: PlannedRun) -> Job:
+    """What a launcher is told of a run.
+
+    Raises:
+        UserError: it asks for devices that no launcher can give.
+    """
+    needed = tuple(n for ids in run.needs.values() for n in ids)
+    return Job(run.id, needed, run.exclusive, Resources.of(run.config, run.kind))
 
 
 def longest_first(
@@ -118,21 +156,52 @@ def _like(run: PlannedRun) -> tuple[Any, ...]:
 
 
 def write_folders(
-    store: RunStore, runs: Iterable[PlannedRun], wanted: Iterable[str], *, overridden: bool
+    store: RunStore,
+    runs: Iterable[PlannedRun],
+    wanted: Iterable[str],
+    *,
+    overridden: bool,
+    parts: Mapping[str, int] | None = None,
 ) -> None:
     """Writes the configuration of each wanted run into its folder.
 
-    One that was tried before gets the new one: a wrong device must not stay for ever.
+    One that was tried before gets the new one: a wrong device must not stay for ever. Into how many
+    parts its batches are cut since it ran out of memory stays.
+
+    Args:
+        store: where the folders are.
+        runs: that are planned.
+        wanted: ids of those to be written.
+        overridden: whether what was asked for differs from the table's own runs.
+        parts: id -> into how many parts its batches are to be cut from now on.
     """
     chosen = set(wanted)
     for run in runs:
         if run.id not in chosen:
             continue
         folder, config = store.folder(run.id), folder_config(run, overridden=overridden)
-        if store.state(run.id).name in ("failed", "interrupted", "queued"):
+        state = store.state(run.id).name
+        if state in ("failed", "interrupted", "queued"):
+            tried = state != "queued"
+            _cut(config, (parts or {}).get(run.id) or (_parts_of(folder) if tried else 0))
             folder.renew_config(config)
         else:
             folder.write_config(config)
+
+
+def _parts_of(folder: RunFolder) -> int:
+    """Into how many parts a run's batches are cut since it ran out of memory; 0: it never did."""
+    try:
+        return int(folder.read_config().get(PARTS, 0))
+    except (UserError, ValueError):
+        return 0  # it is about to be written anew
+
+
+def _cut(config: dict[str, Any], parts: int) -> None:
+    """Lets a run cut its batches into so many parts; 0 leaves them."""
+    if parts:
+        science = config.pop("config")
+        config |= {PARTS: parts, "config": cut(science, parts)}
 
 
 def folder_config(run: PlannedRun, *, overridden: bool = False) -> dict[str, Any]:
@@ -178,46 +247,38 @@ def discard(store: RunStore, ids: Iterable[str]) -> None:
 def make_launcher(config: Mapping[str, Any], runs: Sequence[PlannedRun]) -> Launcher:
     """The launcher that a `launcher` node describes.
 
+    Args:
+        config: the node.
+        runs: that are to be executed.
+
     Raises:
-        UserError: no such launcher, or a number that is not one.
+        UserError: no such launcher, a number that is not one, or runs that can never be executed
+            there.
     """
-    name = config.get("name", "local")
-    if name == "inline":
-        from thesisbench.launch.inline import InlineLauncher
-
-        return InlineLauncher(_positive(config.get("threads", 1), "launcher.threads"))
-    if name != "local":
-        raise UserError(unknown("launcher", str(name), ("local", "inline")))
-    threads = _positive(config.get("threads", 1), "launcher.threads")
-    workers = config.get("workers")
-    workers = max(1, available_cores() // threads) if workers is None else workers
-    preload = ("thesisbench.launch.preload", *target_modules(runs))
-    return LocalLauncher(_positive(workers, "launcher.workers"), threads, preload)
-
-
-def available_cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def target_modules(runs: Iterable[PlannedRun]) -> list[str]:
-    """Modules the runs will instantiate from, to be imported once and not once a run."""
-    from thesisbench.instantiate import allowed_packages, targets
-
-    modules = {t.rpartition(".")[0] for run in runs for t in targets(dict(run.config))}
-    return sorted(
-        m for m in modules if any(f"{m}.".startswith(f"{p}.") for p in allowed_packages())
-    )
+    name = str(config.get("name", "local"))
+    if name not in LAUNCHERS:
+        raise UserError(unknown("launcher", name, LAUNCHERS))
+    launcher: Launcher = import_module(f"thesisbench.launch.{name}").make(config, runs)
+    launcher.check([job_of(run) for run in runs])
+    return launcher
 
 
 def execute(
     store: RunStore, launcher: Launcher, work: Work, on_event: OnEvent, on_tick: OnTick
 ) -> dict[str, str]:
-    """Gives the jobs to the launcher; returns the final word on each."""
-    return launcher.launch(store, work.jobs, on_event, on_tick) if work.jobs else {}
+    """Gives the jobs to the launcher; returns the final word on each.
 
+    Raises:
+        StorageError: the runs folder can no longer be written to; what was running can be resumed.
+    """
 
-def _positive(value: Any, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise UserError(f"{name} must be a whole number of at least 1; got {value!r}")
-    return value
+    def note(run_id: str, event: Event) -> None:
+        on_event(run_id, event)
+        if event == "interrupted":  # would it happen to the others too?
+            try:
+                check_writable(store.root)
+            except StorageError as error:
+                error.code = FAILED  # not bad input: something was done
+                raise
+
+    return launcher.launch(store, work.jobs, note, on_tick) if work.jobs else {}

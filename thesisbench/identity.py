@@ -23,6 +23,7 @@ from thesisbench.instantiate import check_targets
 from thesisbench.override_values import MARKS
 from thesisbench.schema import RunConfig, Schedule
 from thesisbench.store.files import canonical_json
+from thesisbench.training.batching import LR_KEYS, norm_batch, precision_of
 
 ID_VERSION = 1
 ID_LENGTH = 16
@@ -54,8 +55,11 @@ NOT_SCIENCE_TRAINER = frozenset(
         "log_every_n_steps",
         "num_workers",
         "compile",
+        "max_per_device_batch",
+        "sync_batchnorm",
     ]
 )
+SEEN_OTHERWISE = ("precision",)  # in `trainer`: it changes results, but has a key of its own
 ABSENT = ("none", "None", "null")
 
 
@@ -68,10 +72,13 @@ def science(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, 
     """
     ignored = FIT_IGNORES if config.get("kind") == "fit" else ()
     values = {k: config[k] for k in SCIENCE if k in config and k not in ignored}
-    values["trainer"] = {
-        k: v for k, v in (values.get("trainer") or {}).items() if k not in NOT_SCIENCE_TRAINER
-    }
-    values["schedule"] = _without(values.get("schedule") or {}, _field_defaults(Schedule))
+    values["trainer"] = _dropped(values.get("trainer"), (*NOT_SCIENCE_TRAINER, *SEEN_OTHERWISE))
+    schedule = _dropped(values.get("schedule"), ("accumulate",))  # it is in the norm batch
+    values["schedule"] = _without(schedule, _field_defaults(Schedule))
+    values["norm_batch"] = norm_batch(config)
+    values["precision"] = precision_of(config)
+    if "optimizer" in values:
+        values["optimizer"] = _optimizer(values["optimizer"])
     values = _without(values, _field_defaults(RunConfig), keep=("kind", "seed"))
     made_by = {
         group: option
@@ -79,6 +86,16 @@ def science(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, 
         if group.split("/")[0] not in (*NOT_SCIENCE_GROUPS, *ignored) and option not in ABSENT
     }
     return {"choices": made_by, "values": _prune(values) or {}}
+
+
+def _dropped(node: Mapping[str, Any] | None, keys: Sequence[str]) -> dict[str, Any]:
+    return {k: v for k, v in (node or {}).items() if k not in keys}
+
+
+def _optimizer(node: Any) -> Any:
+    """An optimiser without a learning-rate rule that does nothing."""
+    plain = isinstance(node, Mapping) and str(node.get("lr_rule") or "none") == "none"
+    return _dropped(node, LR_KEYS) if plain else node
 
 
 def run_id(

@@ -75,8 +75,9 @@ class Display:
         self.finished += 1
         self.progress.update(self.all, completed=self.finished, eta=self._eta())
         if event not in ("done",):
-            hint = f": {self.store.state(run_id).message}" if event == "failed" else ""
-            self._say(f"{title} ({run_id}) {event}{hint}")
+            told = event in ("failed", "interrupted")
+            message = self.store.state(run_id).message if told else ""
+            self._say(f"{title} ({run_id}) {event}{f': {message}' if message else ''}")
 
     def on_tick(self, running: Sequence[str]) -> None:
         """Called about twice a second."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,12 @@ from thesisbench.execute import (
 )
 from thesisbench.instantiate import check_targets
 from thesisbench.launch.jobs import Launcher
+from thesisbench.less_memory import out_of_memory
 from thesisbench.loggers.sweep import Mirror
 from thesisbench.progress import Display
 from thesisbench.report import write_table
+from thesisbench.store.leftovers import clear_leftovers
+from thesisbench.tables.render.words import retried
 from thesisbench.tables.session import Session
 
 FINE, FAILED, BAD_INPUT, CLAIM_FAILS, INTERRUPTED = 0, 1, 2, 3, 130
@@ -58,6 +61,7 @@ def reproduce(request: Request, console: Console) -> int:
     runs = session.plan.runs
     check_targets([dict(run.config) for run in runs.values()])
     rerun = Rerun.of(request.rerun, runs)
+    rerun.look_for_oom(session.store, session.states)
     work = sort_out(runs.values(), session.states, rerun)
     work.jobs = longest_first(work.jobs, runs, session.seconds)
     launcher = make_launcher(
@@ -66,6 +70,7 @@ def reproduce(request: Request, console: Console) -> int:
     _check_folder(request.out)
     _announce(session, work, console)
     outcome = _run(request, work, rerun, launcher, console) if work.jobs else {}
+    clear_leftovers(session.store, runs)
     session.refresh()
     for table in session.tables:
         request.written += write_table(session, table, request.out)
@@ -82,7 +87,9 @@ def _run(
     changed = session.plan.overridden
     for overridden in (False, True):
         chosen = [i for i in wanted if (i in changed) == overridden]
-        write_folders(session.store, runs.values(), chosen, overridden=overridden)
+        write_folders(
+            session.store, runs.values(), chosen, overridden=overridden, parts=rerun.parts
+        )
     mirror = Mirror.start(
         [runs[i] for i in wanted],
         session.store.root,
@@ -115,6 +122,13 @@ def _announce(session: Session, work: Work, console: Console) -> None:
         console.print(f"  {count} held back: {why}", markup=False, highlight=False)
 
 
+def _rerun_words(session: Session, failed: Sequence[str]) -> str:
+    """The options that try failed runs again, in smaller parts those that ran out of memory."""
+    lacked = len(out_of_memory(session.store, failed))
+    text = " --rerun failed" if len(failed) > lacked else ""
+    return f"{text} --rerun oom" if lacked else text
+
+
 def _exit_code(request: Request, work: Work, outcome: dict[str, str], console: Console) -> int:
     session = request.session
     for problem in session.store.problems:
@@ -125,7 +139,9 @@ def _exit_code(request: Request, work: Work, outcome: dict[str, str], console: C
         log = session.store.folder(lost[0]).log_file
         again = session.command("reproduce")
         text = f"{len(lost)} runs did not finish; the first one's log: {log}; again: {again}"
-        text += " --rerun failed"
+        text += _rerun_words(session, [i for i, word in outcome.items() if word == "failed"])
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+    if work.jobs and (text := retried(session.attempts)):
         console.print(text, markup=False, highlight=False, soft_wrap=True)
     if lost or failed or session.store.problems:
         return FAILED

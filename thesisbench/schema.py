@@ -17,11 +17,12 @@ class Schedule:
     """How long and on what a fit trains, and which of its epochs is kept.
 
     Attributes:
-        epochs: most epochs. batch_size: global batch, over all devices.
+        epochs: most epochs. batch_size: global batch of a step, over all devices and parts.
         shuffle: permute the training set, by (seed, epoch); else its own order.
         patience: stop after so many epochs without a better `monitor`; null never stops early.
         monitor, mode: what "better" means. select: "best" or "last" epoch is evaluated.
-        accumulate: batches per step of the optimiser. gradient_clip: norm, null for none.
+        accumulate: parts of its batch that a device does one after another.
+        gradient_clip: norm, null for none.
         limit_batches: train and evaluate on so many batches only (debugging); null for all.
         drop_last: leave out a last, smaller training batch.
     """
@@ -45,7 +46,8 @@ class RunConfig:
 
     Attributes:
         kind: fit, eval, prepare or analytic. revision: raised when a bug fix changes results.
-        seed, split: replicate keys. precision: as Lightning's Trainer takes it.
+        seed, split: replicate keys. precision: as Lightning's Trainer takes it;
+            trainer.precision, where given, takes its place.
         memory_format: contiguous or channels_last.
         variants: drop-ins that rewrite the backbone, by group name.
         needs: input name -> run ids, filled in by the engine.

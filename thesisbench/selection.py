@@ -10,6 +10,7 @@ from thesisbench.compose import Composer, key_of
 from thesisbench.errors import UserError
 from thesisbench.identity import NOT_SCIENCE_TRAINER
 from thesisbench.store.runs import RunStore
+from thesisbench.store.secrets import refuse_secret_words
 from thesisbench.tables.catalog import Catalog
 from thesisbench.tables.grid import has_grid, missing_recipes
 from thesisbench.tables.session import Session
@@ -49,6 +50,7 @@ def make_session(
         UserError: bad input of any kind; nothing has been done.
     """
     overrides = tuple(w for w in words if is_override(w))
+    refuse_secret_words(overrides)
     composer = Composer(config_dirs)
     catalog = Catalog.at(spec_dirs)
     ids = [w for w in words if w not in overrides]

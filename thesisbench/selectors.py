@@ -84,6 +84,7 @@ def selects(
     extra_words: Callable[..., list[str]] | None = None,
     targets_too: bool = False,
     session_scale: Callable[..., str] | None = None,
+    tables_optional: bool = False,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Gives a command the shared parameters; it receives a `Selected` as its first argument.
 
@@ -92,6 +93,7 @@ def selects(
         targets_too: it is also given the tables that have targets only.
         session_scale: for a command with a `scale` of its own, the scale its session is to have;
             like `extra_words` a function of the command's own arguments.
+        tables_optional: it gets None where nothing is selected.
     """
 
     def give(command: Callable[..., None]) -> Callable[..., None]:
@@ -102,6 +104,9 @@ def selects(
             mine = {p.name: arguments.pop(p.name) for p in own}
             words = arguments.pop("words") or []
             words = [*words, *(extra_words(**mine) if extra_words else ())]
+            if tables_optional and not words and not any(arguments.values()):
+                command(None, **mine)
+                return
             if session_scale:
                 arguments["scale"] = session_scale(**mine)
             command(select(words, targets_too=targets_too, **arguments), **mine)

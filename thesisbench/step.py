@@ -13,9 +13,13 @@ import numpy.typing as npt
 import torch
 
 from thesisbench.data.arrays import Loading
+from thesisbench.data.shares import Share
 from thesisbench.errors import UserError, unknown
 from thesisbench.instantiate import make
+from thesisbench.store.files import make_below, written_whole
 from thesisbench.store.folder import RunFolder
+from thesisbench.training.batching import Batching
+from thesisbench.training.ranks import ALONE, Rank
 
 
 class LostRunError(Exception):
@@ -77,6 +81,7 @@ class StepContext:
         previous: those of earlier attempts, newest first.
         needs: input name -> runs, in order; an absent input is not there.
         report: tells how far it is. allowed: False once another process owns the run.
+        rank: which process of the run this is; only rank 0 writes.
     """
 
     config: Mapping[str, Any]
@@ -87,6 +92,7 @@ class StepContext:
     report: Callable[[dict[str, Any]], None] = lambda _: None
     allowed: Callable[[], bool] = lambda: True
     result: StepResult = field(default_factory=StepResult)
+    rank: Rank = ALONE
 
     def loading(self) -> Loading:
         """How this step's data are to be batched."""
@@ -98,7 +104,14 @@ class StepContext:
             drop_last=schedule.get("drop_last", False),
             limit=schedule.get("limit_batches"),
             workers=(self.config.get("trainer") or {}).get("num_workers", 0),
+            share=self._share(),
         )
+
+    def _share(self) -> Share:
+        """Which parts of a batch are this process's; only a fit does several in turn."""
+        trains = self.config.get("kind") == "fit" and self.config.get("schedule")
+        turns = Batching.of(self.config).accumulate if trains else 1
+        return Share(self.rank.number, self.rank.size, turns)
 
     def dataset(self) -> Any:
         """This step's own data module, ready to load."""
@@ -133,9 +146,13 @@ class StepContext:
         return network.eval()
 
     def save_predictions(self, name: str, values: npt.NDArray[Any]) -> None:
-        """Writes predictions/<name>.npy and puts its checksum into the result."""
-        self.folder.predictions_dir.mkdir(parents=True, exist_ok=True)
-        np.save(self.folder.predictions_dir / f"{name}.npy", values)
+        """Writes predictions/<name>.npy and puts its checksum into the result; rank 0 only."""
+        if self.rank.number:
+            return
+        path = self.folder.predictions_dir / f"{name}.npy"
+        make_below(self.folder.path, path.parent)
+        with written_whole(path) as temporary, temporary.open("xb") as file:
+            np.save(file, values)
         digest = hashlib.sha256(f"{values.dtype}{values.shape}".encode() + values.tobytes())
         self.result.digests[name] = digest.hexdigest()[:16]
 

@@ -27,7 +27,9 @@ from thesisbench.identity import run_id
 from thesisbench.instantiate import check_targets
 from thesisbench.loggers.sweep import Mirror
 from thesisbench.progress import Display
+from thesisbench.store.leftovers import clear_leftovers
 from thesisbench.store.runs import RunStore
+from thesisbench.store.secrets import refuse_secret_words
 from thesisbench.tables.model import PlannedRun
 
 HYDRA_FLAGS = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--version")
@@ -44,6 +46,7 @@ def train(arguments: Sequence[str], console: Console) -> int:
     if any(a in HYDRA_FLAGS or a.startswith(("--cfg=", "--info=")) for a in arguments):
         return _hydra(arguments)
     overrides, multirun, composer, rerun = _options(arguments)
+    refuse_secret_words(overrides)
     runs = plan_sweep(composer, overrides, multirun=multirun)
     check_targets([dict(run.config) for run in runs])
     return _execute(runs, rerun, console)
@@ -112,15 +115,38 @@ def ad_hoc_run(composed: Composed) -> PlannedRun:
 
 
 def _execute(runs: Sequence[PlannedRun], rerun: Sequence[str], console: Console) -> int:
-    store, known = RunStore(), {run.id: run for run in runs}
+    store = RunStore()
+    run_missing(store, runs, rerun, console)
+    return _report(store, runs, console)
+
+
+def run_missing(
+    store: RunStore, runs: Sequence[PlannedRun], rerun: Sequence[str], console: Console
+) -> None:
+    """Executes those of some runs that are not finished; failed ones are tried again.
+
+    Args:
+        store: where their folders are.
+        runs: that need no others; launcher and logger are the first one's.
+        rerun: words of --rerun.
+        console: progress is shown there.
+
+    Raises:
+        UserError: bad input; nothing was run then.
+    """
+    known = {run.id: run for run in runs}
     states = {i: store.state(i).name for i in known}
     again = Rerun.of(rerun or ["failed"], known)
+    again.look_for_oom(store, states)
+    for reason in again.refused.values():
+        raise UserError(f"--rerun oom: {reason}")
     work = sort_out(runs, states, again)
     if work.jobs:
         first = runs[0].config
-        launcher = make_launcher(first.get("launcher") or {}, runs)
+        wanted = [job.id for job in work.jobs]
+        launcher = make_launcher(first.get("launcher") or {}, [known[i] for i in wanted])
         discard(store, again.ids)
-        write_folders(store, runs, [j.id for j in work.jobs], overridden=False)
+        write_folders(store, runs, wanted, overridden=False, parts=again.parts)
         mirror = Mirror.start(
             list(runs),
             store.root,
@@ -133,7 +159,7 @@ def _execute(runs: Sequence[PlannedRun], rerun: Sequence[str], console: Console)
         finally:
             if mirror is not None:
                 mirror.close()
-    return _report(store, runs, console)
+    clear_leftovers(store, known)
 
 
 def _report(store: RunStore, runs: Sequence[PlannedRun], console: Console) -> int:

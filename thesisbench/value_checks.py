@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from thesisbench.errors import UserError, unknown
+from thesisbench.training.batching import check_batching
 
 _LEAST = {
     "seed": 0,
@@ -28,6 +29,7 @@ _WORDS = {
     "schedule.mode": ("min", "max"),
     "schedule.select": ("best", "last"),
 }
+_WORDS["trainer.precision"] = _WORDS["precision"]
 _MOST_SEED = 2**32 - 1  # what torch and NumPy take
 _DEVICES = re.compile(r"auto|\d+(,\s*\d+)*")
 
@@ -52,6 +54,10 @@ def check_values(config: Mapping[str, Any], origin: str) -> None:
         value = _at(config, key)
         if value is not None and value not in words:
             raise UserError(f"{origin}: {unknown(key, str(value), words)}")
+    try:
+        check_batching(config)
+    except UserError as error:
+        raise UserError(f"{origin}: {error}") from None
 
 
 def check_kinds(plain: Mapping[str, Any], config: Mapping[str, Any], origin: str) -> None:

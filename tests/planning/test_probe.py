@@ -14,8 +14,8 @@ from toy_chapter import FITS, Command, Toy, write_toy
 from toy_runs import toy_config, toy_folder
 
 from thesisbench.instantiate import ALLOW_VARIABLE
+from thesisbench.launch.environment import changed_environment
 from thesisbench.launch.inline import InlineLauncher
-from thesisbench.launch.local import changed_environment
 from thesisbench.planning.machine import Machine
 from thesisbench.planning.probe import Prober, Wish, probe_config
 from thesisbench.planning.probe_file import Probe, Probes

@@ -53,6 +53,7 @@ def run_data(library: Library, found: FoundRun) -> dict[str, Any]:
         "digests": result.get("digests") or {},
         "cost": (record or {}).get("cost") or {},
         "provenance": provenance or None,
+        "set_aside": _set_aside(found),
         "log_tail": _log_tail(found) if state["state"] == "failed" else [],
     }
     return {**data, "commands": _commands(library, data)}
@@ -109,6 +110,13 @@ def _state(found: FoundRun, record: Mapping[str, Any] | None) -> dict[str, Any]:
     }
 
 
+def _set_aside(found: FoundRun) -> list[str]:
+    """Names of files of the run that could not be read and were kept under another name."""
+    if found.store is None:
+        return []
+    return sorted(path.name for path in found.store.folder(found.id).path.glob("*.corrupt-*"))
+
+
 def _needs(
     library: Library, found: FoundRun, needs: Mapping[str, Any]
 ) -> dict[str, list[dict[str, str]]]:
@@ -136,6 +144,10 @@ def _facts(data: Mapping[str, Any]) -> Iterator[str]:
         yield f"Needs {name}: {', '.join(listed)}"
     for kept in data["accepted"]:
         yield f"Accepted for {kept['table']}, scale {kept['scale']}, on {kept['date']}"
+    if data["attempts"] > 1:
+        yield f"Attempts: {data['attempts']}, of which {data['attempts'] - 1} did not finish"
+    for name in data["set_aside"]:
+        yield f"Set aside, since it could not be read: {name}"
     if data["seconds"] is not None:
         yield f"Time: {duration(data['seconds'])}"
     if data["folder"]:

@@ -1,4 +1,4 @@
-"""The commands that take recipes and runs: train, evaluate, run; and doctor."""
+"""The commands that take recipes and runs: train, search-hparams, evaluate, run; and doctor."""
 
 from __future__ import annotations
 
@@ -23,6 +23,13 @@ EvalWords = Annotated[
         autocompletion=complete_overrides,
     ),
 ]
+SearchWords = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="experiment=RECIPE, overrides, and KEY=interval(..), range(..) or choice(..).",
+        autocompletion=complete_overrides,
+    ),
+]
 TrainWords = Annotated[list[str] | None, typer.Argument(autocompletion=complete_overrides)]
 
 
@@ -40,6 +47,41 @@ def train(overrides: TrainWords = None) -> None:
     from thesisbench.train import train as go
 
     raise typer.Exit(go(overrides or [], console(stderr=False)))
+
+
+def search_hparams(
+    metric: Annotated[str, typer.Option(help="Of the runs' records, such as val_loss.")],
+    overrides: SearchWords = None,
+    direction: Annotated[str, typer.Option(help="minimize or maximize.")] = "minimize",
+    trials: Annotated[int, typer.Option(min=1, help="That the study is to have.")] = 20,
+    study: Annotated[str | None, typer.Option(help="Name of the study.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Average over these: 0,1,2 or 0-4.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Runs at a time.")] = None,
+    config_dir: ConfigDirs = None,
+    allow_targets: Targets = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search for hyper-parameters of your own variant with Optuna; trials are ordinary runs.
+
+    Numbers and choices are given in Hydra's grammar. The same command again goes on with the study
+    up to --trials, and a trial whose run is there is not repeated.
+
+      thesisbench search-hparams experiment=kayhan/full_conv/red_green border=choice(full,same)
+      'optimizer.lr=tag(log,interval(1e-4,1))' --metric val_loss --trials 30
+    """
+    from thesisbench.search_hparams.command import Options, print_best
+    from thesisbench.search_hparams.command import search_hparams as go
+
+    allow(allow_targets)
+    said = console(stderr=as_json)
+    folders = tuple(config_dir or ())
+    options = Options(metric, direction, trials, study, seeds, workers, folders)
+    told, code = go(overrides or [], options, said)
+    if as_json:
+        put(told)
+    else:
+        print_best(told, said)
+    raise typer.Exit(code)
 
 
 def evaluate(
@@ -67,6 +109,9 @@ def evaluate(
 
 def run(folder: Path) -> None:
     """Execute one run folder; what launchers call."""
+    from thesisbench.launch.tree import end_with_launcher
+
+    end_with_launcher()
     from thesisbench.run import run_folder
 
     if not (folder / "config.yaml").exists():

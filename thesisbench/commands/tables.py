@@ -36,7 +36,11 @@ LauncherName = Annotated[
 ]
 Again = Annotated[
     list[str] | None,
-    typer.Option(metavar="failed|stale|ID", help="Run again.", autocompletion=complete_rerun),
+    typer.Option(
+        metavar="failed|stale|oom|ID",
+        help="Run again; oom: those that ran out of memory, their batches in smaller parts.",
+        autocompletion=complete_rerun,
+    ),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 3 when a claim fails.")]
 Reports = Annotated[Path, typer.Option(help="Folder of the reports.")]
@@ -60,6 +64,16 @@ ReportScale = Annotated[
         autocompletion=complete_scales,
     ),
 ]
+StatusScale = Annotated[
+    str | None,
+    typer.Option(
+        "--scale",
+        help="smoke, small (of tables, when not given) or paper.",
+        show_default=False,
+        autocompletion=complete_scales,
+    ),
+]
+Watching = Annotated[bool, typer.Option("--watch", help="Look again every second, until q.")]
 ReportFolder = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Write files; reports/html for html.")
 ]
@@ -173,16 +187,32 @@ def plan(
     raise typer.Exit(problems(selected))
 
 
-@selects()
-def status(selected: Selected, as_json: AsJson = False) -> None:
-    """Say how far tables are: runs done, running, failed, interrupted, stale."""
-    from thesisbench.overview import print_status, status_json
+def _status_scale(*, scale: str | None, **_: Any) -> str:
+    return "small" if scale is None else scale
 
-    if as_json:
-        put(status_json(selected.session))
-    else:
-        print_status(selected.session, console(stderr=False))
-    raise typer.Exit(problems(selected))
+
+@selects(session_scale=_status_scale, tables_optional=True)
+def status(
+    selected: Selected | None,
+    scale: StatusScale = None,
+    watch: Watching = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say how far tables are, or all runs of the runs folder where no table is named.
+
+    Cells that are done; runs that go on, with what they still need; runs that failed, with the end
+    of their log and the command that tries them again. It only reads the runs folder, so it can
+    look at a sweep on another machine that shares the disk. --watch goes on until q or Ctrl-C.
+
+      thesisbench status
+
+      thesisbench status kayhan.t2.1 --scale paper --watch
+    """
+    from thesisbench.status.command import show_status
+
+    session = selected.session if selected else None
+    said = console(stderr=False)
+    raise typer.Exit(show_status(session, scale, said, as_json=as_json, watch=watch))
 
 
 @selects()

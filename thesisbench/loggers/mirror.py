@@ -20,6 +20,7 @@ from typing import Any
 from thesisbench.loggers.curve import Curve
 from thesisbench.loggers.mode import Mode
 from thesisbench.loggers.tracker import Tracker, Wandb
+from thesisbench.store.secrets import masked
 
 FAILED, WENT_OFFLINE = 1, 3
 POLL_SECONDS = 1.0
@@ -135,9 +136,8 @@ class Writer:
 
 
 def note(line: str) -> None:
-    """A line for the writer's log (standard error), without the key should an error quote it."""
-    key = os.environ.get("WANDB_API_KEY")
-    print(line.replace(key, "***") if key else line, file=sys.stderr, flush=True)
+    """A line for the writer's log (standard error), without keys should an error quote one."""
+    print(masked(line), file=sys.stderr, flush=True)
 
 
 def main(arguments: list[str]) -> int:

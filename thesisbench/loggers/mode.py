@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from thesisbench.store.secrets import secrets_of
+
 Mode = Literal["online", "offline"]
 DEFAULT_URL = "https://api.wandb.ai"
 _STAY_OFFLINE = ("offline", "disabled", "dryrun")
@@ -28,11 +30,13 @@ def choose_mode(environment: Mapping[str, str]) -> Mode:
 def writer_environment(environment: Mapping[str, str], mode: Mode) -> dict[str, str]:
     """Variables of the writer process.
 
-    Those that would tie all runs together stay out, and an offline writer is not given the key.
+    Those that would tie all runs together stay out, and so do keys and tokens that are not W&B's;
+    an offline writer is not given that one either.
     """
     dropped = {f"WANDB_{n}" for n in ("SERVICE", "SWEEP_ID", "SWEEP_PARAM_PATH", "RUN_ID", "MODE")}
     if mode == "offline":
         dropped.add("WANDB_API_KEY")
+    dropped |= {name for name in secrets_of(environment) if not name.startswith("WANDB_")}
     kept = {name: value for name, value in environment.items() if name not in dropped}
     return {"WANDB_ERROR_REPORTING": "false", **kept, "WANDB_SILENT": "true"}
 

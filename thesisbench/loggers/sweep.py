@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from thesisbench.tables.model import PlannedRun
 NOT_INSTALLED = "W&B is not installed: runs are not mirrored; pip install 'thesisbench[wandb]'"
 COMMAND = (sys.executable, "-P", "-m", "thesisbench.loggers.mirror")
 DRAIN_SECONDS = 20.0
+OLD_SECONDS = 3600.0
 
 Say = Callable[[str], None]
 
@@ -79,6 +81,7 @@ class Mirror:
         mode = choose_mode(os.environ)
         try:
             log.parent.mkdir(parents=True, exist_ok=True)
+            _remove_old(root)
             text = {
                 "project": config.get("project") or "thesisbench",
                 "entity": config.get("entity"),
@@ -165,6 +168,13 @@ def _spawn(
             env=dict(environment),
             start_new_session=True,
         )
+
+
+def _remove_old(root: Path) -> None:
+    """Manifests that a writer reads at once; an old one belongs to a sweep that was killed."""
+    for path in root.glob(".wandb-*.json"):
+        if time.time() - path.stat().st_mtime > OLD_SECONDS:
+            _remove(path)
 
 
 def _remove(path: Path) -> None:

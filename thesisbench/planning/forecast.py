@@ -39,7 +39,8 @@ class Forecast:
 
     def __post_init__(self) -> None:
         made: Any = make_launcher(self.launcher, ())
-        self.workers, self.threads = getattr(made, "workers", 1), made.threads
+        self._room, self.threads = made.room, made.threads
+        self.workers = self._room().width
         self.probes = Probes(self.session.store.root)
         self.refresh()
 
@@ -92,7 +93,7 @@ class Forecast:
 
     def _together(self, order: Sequence[Job], seconds: Mapping[str, float]) -> float:
         if self.simulated:
-            return wall_seconds(order, seconds, self.workers)
+            return wall_seconds(order, seconds, self._room())
         return bound_seconds(self.work.jobs, seconds, self.workers)
 
     @property

@@ -11,16 +11,15 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from thesisbench.execute import folder_config, make_launcher
+from thesisbench.execute import folder_config, job_of, make_launcher
 from thesisbench.instantiate import ALLOW_VARIABLE, check_targets
-from thesisbench.launch.jobs import Job
-from thesisbench.launch.local import changed_environment
+from thesisbench.launch.environment import changed_environment
 from thesisbench.planning.machine import Machine
 from thesisbench.planning.probe_file import Probe, Probes
 from thesisbench.progress import Display
@@ -88,7 +87,8 @@ class Prober:
                 if over:
                     self._read(by_id[run_id], store)
 
-            launcher.launch(store, [Job(run_id) for run_id in runs], on_event, display.on_tick)
+            jobs = [replace(job_of(run), needs=()) for run in runs.values()]
+            launcher.launch(store, jobs, on_event, display.on_tick)
 
     def _has_needs(self, run: PlannedRun) -> bool:
         missing = [i for ids in run.needs.values() for i in ids if self.store.record(i) is None]

@@ -5,30 +5,33 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping, Sequence
 
-from thesisbench.launch.jobs import Job, Queue
+from thesisbench.launch.jobs import Job
+from thesisbench.launch.queue import Queue
+from thesisbench.launch.room import Room
 
 MOST_SIMULATED = 2000  # jobs; a simulation of more would take longer than anybody likes to wait
 
 
-def wall_seconds(jobs: Sequence[Job], seconds: Mapping[str, float], workers: int) -> float:
+def wall_seconds(jobs: Sequence[Job], seconds: Mapping[str, float], room: Room) -> float:
     """The time that jobs take, started in this order by the rules of the launcher.
 
     Args:
         jobs: in the order in which they are looked at.
         seconds: id -> how long; one that is not there takes no time.
-        workers: jobs at a time.
+        room: what they share, all of it free.
 
-    >>> wall_seconds([Job("a"), Job("b"), Job("c", needs=("a",))], {"a": 3, "b": 1, "c": 2}, 2)
+    >>> lengths = {"a": 3, "b": 1, "c": 2}
+    >>> wall_seconds([Job("a"), Job("b"), Job("c", needs=("a",))], lengths, Room(2))
     5.0
     """
-    queue = Queue.of(jobs, lambda *_: None)
+    queue = Queue.of(jobs, lambda *_: None, room)
     running: list[tuple[float, str]] = []
     now = 0.0
     while queue.busy:
-        while len(running) < workers and (job := queue.next()) is not None:
+        while (job := queue.next()) is not None:
             heapq.heappush(running, (now + seconds.get(job.id, 0.0), job.id))
         if not running:
-            break  # what is left needs a run that is not among them
+            break  # what is left needs a run that is not among them, or more than there is
         now, finished = heapq.heappop(running)
         queue.finish(finished, "done")
     return now

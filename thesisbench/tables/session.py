@@ -121,6 +121,12 @@ class Session:
         records = {i: self.brief(i) for i in self.plan.runs}
         return {i: r["cost"]["seconds"] for i, r in records.items() if r is not None}
 
+    @property
+    def attempts(self) -> dict[str, int]:
+        """Run id -> how often it was claimed, for the planned runs with a record."""
+        found = {i: self.summaries[i] for i in self.plan.runs if i in self.summaries}
+        return {i: run.attempts for i, run in found.items() if run.state in FINISHED}
+
     @cached_property
     def cells(self) -> dict[Key, Cell]:
         """All cells."""

@@ -88,6 +88,7 @@ def _facts(facts: Facts) -> dict[str, Any]:
         "scale": facts.scale,
         "seeds": facts.seeds,
         "plan": {"runs": facts.total, "done": facts.done, "diverged": facts.diverged},
+        "retried": {run: count for run, count in facts.attempts.items() if count > 1},
         "wall_seconds": facts.seconds,
         "data": [{"name": name, "stand_in_for": other} for name, other in facts.data],
         "overrides": facts.overrides,

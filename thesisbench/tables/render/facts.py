@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from thesisbench.tables.model import Cell
-from thesisbench.tables.render.words import duration
+from thesisbench.tables.render.words import duration, retried
 from thesisbench.tables.stand_in import check_stand_in
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Facts:
         comparable: at least one cell is of the published experiment.
         why: what to say when none is.
         stand_in: how far the reference network gets on the stand-in, in words.
+        attempts: run id -> how often it was begun, for the runs done.
     """
 
     scale: str
@@ -45,6 +46,7 @@ class Facts:
     comparable: bool
     why: str | None
     stand_in: str | None = None
+    attempts: Mapping[str, int] = field(default_factory=dict)
 
     def sentences(self) -> tuple[str, ...]:
         """The facts in words, the most important first."""
@@ -64,6 +66,8 @@ class Facts:
             lines.append(f"Overridden: {' '.join(self.overrides)}")
         elif self.overridden:
             lines.append("Overridden: records made with overrides of the user are among these.")
+        if self.attempts and (text := retried(self.attempts, 3)):
+            lines.append(f"{text}.")
         return tuple(lines)
 
 
@@ -89,6 +93,7 @@ def table_facts(session: Session, table_id: str) -> Facts:
         comparable=comparable,
         why=None if comparable else _why_not(session.scale, cells),
         stand_in=_stand_in(session, table),
+        attempts={str(record["id"]): _attempts(record) for record in found},
     )
 
 
@@ -119,6 +124,10 @@ def _why_not(scale: str, cells: list[Cell]) -> str:
 def _seconds(record: Mapping[str, Any]) -> float:
     seconds = record.get("provenance", {}).get("wall_seconds")
     return float(seconds if seconds is not None else record.get("cost", {}).get("seconds", 0.0))
+
+
+def _attempts(record: Mapping[str, Any]) -> int:
+    return int(record.get("provenance", {}).get("attempts") or 1)
 
 
 def _data(record: Mapping[str, Any]) -> tuple[str, str | None] | None:

@@ -7,7 +7,7 @@ none is ever filled in.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from thesisbench.tables.expr import Reference
 from thesisbench.tables.model import Cell, Interval
@@ -53,6 +53,21 @@ def spread(sd: float, decimals: int) -> str:
 def figure(value: float | None) -> str:
     """A number with four significant digits; nothing for None."""
     return "" if value is None else f"{value:.{SIGNIFICANT}g}"
+
+
+def retried(attempts: Mapping[str, int], most: int = 5) -> str:
+    """The runs that needed more than one attempt, in words; nothing where none did.
+
+    >>> retried({"3f0c": 2, "9ab1": 1})
+    '1 run needed more than one attempt: 3f0c (2)'
+    """
+    several = {run: count for run, count in attempts.items() if count > 1}
+    if not several:
+        return ""
+    named = ", ".join(f"{run} ({count})" for run, count in list(several.items())[:most])
+    more = f", and {len(several) - most} more" if len(several) > most else ""
+    runs = "run" if len(several) == 1 else "runs"
+    return f"{len(several)} {runs} needed more than one attempt: {named}{more}"
 
 
 def interval_text(interval: Interval | None) -> str:
