@@ -163,4 +163,4 @@ def test_rerun_of_something_else_is_one_line(word: str, toy: Toy, command: Comma
     said = command.reproduce(NUMBERS, "--rerun", word)
     assert said.code == 2
     assert len(said.err.splitlines()) == 1
-    assert "give failed, stale or a run id" in said.err
+    assert "give failed, stale, oom or a run id" in said.err

@@ -5,7 +5,6 @@ Slow: each start of the program imports torch.
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import re
@@ -13,11 +12,19 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from sweeps import (
+    Started,
+    begin,
+    check_each_was_recorded_once,
+    descendants,
+    finish,
+    leases,
+    results,
+    wait_for_leases,
+)
 from toy_chapter import FITS, NUMBERS, Toy, write_toy
 
 KILLS = 20
@@ -27,78 +34,8 @@ NOISE = re.compile(
 LAUNCHERS = (("launcher=inline",), ("launcher.workers=2",))
 
 
-@pytest.fixture
-def ended() -> Iterator[list[subprocess.Popen[str]]]:
-    """Processes that are ended with the test, whatever became of it."""
-    processes: list[subprocess.Popen[str]] = []
-    yield processes
-    for process in processes:
-        process.kill()
-        process.communicate()
-
-
-def begin(toy: Toy, table: str, *words: str) -> subprocess.Popen[str]:
-    return toy.start(*toy.words("reproduce", table, *words))
-
-
-def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=300)
-    return process.returncode, out, err
-
-
-def leases(toy: Toy) -> int:
-    return sum(1 for _ in toy.store.root.glob("*/lease.*"))
-
-
-def wait_for_leases(toy: Toy, process: subprocess.Popen[str], count: int) -> bool:
-    """Whether so many runs were claimed before the process ended."""
-    while leases(toy) < count:
-        if process.poll() is not None:
-            return False
-        time.sleep(0.01)
-    return True
-
-
-def descendants(pid: int) -> list[int]:
-    """Processes below a process: the fork server, children and their loaders."""
-    parents: dict[int, list[int]] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        parents.setdefault(int(fields[1]), []).append(int(path.parent.name))
-    found = [pid]
-    for each in found:
-        found += parents.get(each, [])
-    return found[1:]
-
-
-def results(toy: Toy) -> dict[str, Any]:
-    """Result of each run; every record is complete JSON."""
-    return {
-        path.parent.name: json.loads(path.read_text())["result"]
-        for path in toy.store.root.glob("*/record.json")
-    }
-
-
-def check_each_was_recorded_once(toy: Toy) -> None:
-    """No run was claimed after its record; the record tells of the attempt that made it."""
-    for run_id, record in toy.store.records():
-        numbers = {int(p.suffix[1:]) for p in toy.store.folder(run_id).path.glob("lease.*")}
-        assert record["provenance"]["attempts"] == max(numbers)
-        assert numbers == set(range(1, max(numbers) + 1))
-        lines = toy.store.folder(run_id).metrics_file
-        if lines.exists():
-            epochs = [json.loads(line)["epoch"] for line in lines.read_text().splitlines()]
-            assert epochs == list(range(int(record["result"]["metrics"]["epochs"])))
-    assert toy.store.problems == []
-
-
 @pytest.mark.slow
-def test_twenty_kills_of_a_sweep_change_no_result(
-    tmp_path: Path, ended: list[subprocess.Popen[str]]
-) -> None:
+def test_twenty_kills_of_a_sweep_change_no_result(tmp_path: Path, ended: Started) -> None:
     toy = write_toy(tmp_path, seeds=4, epochs=60)
     chance = random.Random(1)
     ended.append(begin(toy, FITS, "launcher.workers=2"))
@@ -146,7 +83,7 @@ def kill_one(toy: Toy, process: subprocess.Popen[str], chance: random.Random) ->
 
 @pytest.mark.slow
 def test_eight_processes_share_200_runs_and_random_kills_lose_none(
-    tmp_path: Path, ended: list[subprocess.Popen[str]]
+    tmp_path: Path, ended: Started
 ) -> None:
     toy = write_toy(tmp_path, seeds=10, numbers=20, seconds=0.3)
     chance = random.Random(2)
@@ -183,7 +120,7 @@ def test_eight_processes_share_200_runs_and_random_kills_lose_none(
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", LAUNCHERS, ids=["inline", "local"])
 def test_ctrl_c_says_in_one_line_how_to_go_on_and_the_same_command_does(
-    launcher: tuple[str, ...], tmp_path: Path, ended: list[subprocess.Popen[str]]
+    launcher: tuple[str, ...], tmp_path: Path, ended: Started
 ) -> None:
     toy = write_toy(tmp_path, seeds=2, epochs=80)
     ended.append(begin(toy, FITS, *launcher))
@@ -211,7 +148,7 @@ def test_ctrl_c_says_in_one_line_how_to_go_on_and_the_same_command_does(
 
 @pytest.mark.slow
 def test_ctrl_c_while_the_fork_server_still_imports_is_one_line_too(
-    tmp_path: Path, ended: list[subprocess.Popen[str]]
+    tmp_path: Path, ended: Started
 ) -> None:
     toy = write_toy(tmp_path, seeds=1)
     ended.append(begin(toy, FITS))
