@@ -6,10 +6,9 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812  (its usual name)
-from torchvision.models import resnet18
-from torchvision.models.video.resnet import BasicBlock, Conv3DSimple
 
 from thesisbench.layers.border import ConvertBorder, conv_nd, convert_border
+from thesisbench.layers.conv_border import network_border
 from thesisbench.ops.border import PAD_MODES, output_size
 
 CONVOLVE = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
@@ -185,14 +184,40 @@ def test_a_lone_convolution_is_converted_and_video_takes_a_temporal_border():
         convert_border(nn.Conv2d(1, 1, 3), border="full", temporal_border="same")
 
 
-def test_residual_networks_are_refused_by_block_name_and_left_alone():
-    network = resnet18(weights=None)
-    with pytest.raises(ValueError, match=r"residual block at 'layer1.0'"):
+def test_convolutions_that_keep_their_border_are_left_alone():
+    network = nn.Sequential(nn.Conv2d(1, 1, 3), nn.Conv2d(1, 1, 8))
+    network[1].keeps_border = True
+    assert convert_border(network, border="same") == 1
+    assert network[1].padding == (0, 0)
+
+
+@pytest.mark.parametrize(("border", "mode"), KINDS)
+def test_network_border_reads_the_border_off_the_convolutions(border, mode):
+    network = _network()
+    convert_border(network, border=border, pad_mode=mode)
+    assert network_border(network) == (border, mode)
+
+
+def test_network_border_of_mixed_borders_is_same():
+    network = nn.Sequential(nn.Conv2d(1, 1, 3), nn.Conv2d(1, 1, 3, padding=2))
+    assert network_border(network) == ("same", "zeros")
+    assert network_border(nn.Sequential(nn.Conv2d(1, 1, 1))) == ("same", "zeros")
+
+
+def test_padded_max_pools_take_their_form_and_get_it_back():
+    pool, bare = nn.MaxPool2d(3, stride=2, padding=1), nn.MaxPool2d(3, stride=2)
+    network = nn.Sequential(nn.Conv2d(1, 1, 3), pool, bare)
+    for border, form in {"full": (2, 0), "valid": (3, 0), "same": (3, 1)}.items():
+        convert_border(network, border=border)
+        assert (pool.kernel_size, pool.padding, pool.stride) == (*form, 2)
+        assert (bare.kernel_size, bare.padding) == (3, 0)
+
+
+def test_a_pool_without_a_full_form_is_refused_by_name_and_nothing_changes():
+    network = nn.Sequential(nn.Conv2d(1, 1, 3), nn.MaxPool2d(5, stride=2, padding=2))
+    with pytest.raises(ValueError, match="max pool '1': a padded 5x5"):
         convert_border(network, border="full")
-    assert network.conv1.padding == (3, 3)
-    video = nn.Sequential(BasicBlock(4, 4, Conv3DSimple))
-    with pytest.raises(ValueError, match="shortcut needs padding"):
-        convert_border(video, border="full")
+    assert network[0].padding == (0, 0)
 
 
 def test_a_convolution_that_cannot_be_converted_is_named_and_nothing_changes():

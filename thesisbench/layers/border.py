@@ -1,29 +1,38 @@
-"""Convolutions with a chosen border handling, and the rewriting of a plain network with them.
+"""Convolutions with a chosen border handling, and the rewriting of networks with them.
 
 Kayhan, chapter 2 (V-Conv, S-Conv, F-Conv); arXiv 2003.07064; in d dimensions each type applies
 per axis. "Spatial F-Conv" for video is `border="full", temporal_border="same"`.
 
 *Deviations*. The released Red-Green code pads circular convolutions by 2, which its torch halved
-to 1 per side; here circular pads (K-1)/2 per side, as the thesis means it. Residual networks need
-padded shortcuts as well and are refused by `convert_border`.
+to 1 per side; here circular pads (K-1)/2 per side, as the thesis means it. Max pools keep their own
+padding (with the least value) under every `same` border, so nets with the ImageNet stem are not
+exactly equivariant to cyclic shifts; those with the CIFAR stem are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import Protocol, cast, runtime_checkable
 
 from torch import nn
 
-from thesisbench.ops.border import Border, PadMode, check_border, padding_amount
+from thesisbench.layers.border_pools import plan_pools, set_pool
+from thesisbench.layers.conv_border import border_padding, plan_convs, set_padding, spatial_convs
+from thesisbench.layers.residual_border import Conv, pad_shortcut, plan_shortcuts, refuse_dense
+from thesisbench.ops.border import Border, PadMode, check_border
 
-Conv = nn.Conv1d | nn.Conv2d | nn.Conv3d
 _CONVS: dict[int, type[Conv]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
-_RESIDUAL = {
-    f"{library}.{block}"
-    for library in ("torchvision.models.resnet", "torchvision.models.video.resnet")
-    for block in ("BasicBlock", "Bottleneck")
-} | {"timm.models.resnet.BasicBlock", "timm.models.resnet.Bottleneck"}
+
+
+@runtime_checkable
+class FollowsBorder(Protocol):
+    """A layer other than a convolution whose padding follows the border of the network."""
+
+    def amount(self, border: Border) -> int:
+        """Padding per side under a border."""
+
+    def follow_border(self, border: Border, pad_mode: PadMode) -> None:
+        """Takes the padding that goes with a border."""
 
 
 def _per_axis(value: int | Sequence[int], dims: int, name: str) -> tuple[int, ...]:
@@ -32,39 +41,6 @@ def _per_axis(value: int | Sequence[int], dims: int, name: str) -> tuple[int, ..
     if len(values) != dims:
         raise ValueError(f"{name} {values} has {len(values)} numbers for {dims} axes")
     return values
-
-
-def border_padding(
-    kernel: Sequence[int],
-    dilation: Sequence[int],
-    *,
-    border: Border,
-    pad_mode: PadMode = "zeros",
-    temporal_border: Border | None = None,
-) -> tuple[int, ...]:
-    """Padding per side of each axis.
-
-    Args:
-        kernel: taps along each axis.
-        dilation: distance between taps along each axis.
-        border: valid, same or full.
-        pad_mode: what the padded positions hold.
-        temporal_border: border of the first of three axes, if it differs.
-
-    Raises:
-        ValueError: a temporal border without three axes; valid or full with a padding other than
-            zeros; an even kernel with `same`.
-    """
-    borders = [border] * len(kernel)
-    if temporal_border is not None:
-        if len(kernel) != 3:
-            raise ValueError(f"temporal_border needs 3 axes (dims=3), got {len(kernel)}")
-        borders[0] = temporal_border
-    for name in borders:
-        check_border(name, pad_mode)
-    return tuple(
-        padding_amount(K, d, name) for K, d, name in zip(kernel, dilation, borders, strict=True)
-    )
 
 
 def conv_nd(
@@ -123,34 +99,6 @@ def conv_nd(
     )
 
 
-def _refuse_residual(network: nn.Module) -> None:
-    """Refuse networks whose shortcuts would no longer fit their main path."""
-    for name, module in network.named_modules():
-        names = {f"{cls.__module__}.{cls.__qualname__}" for cls in type(module).__mro__}
-        if names & _RESIDUAL:
-            raise ValueError(
-                f"{type(network).__name__} has a residual block at {name or 'its root'!r}: its "
-                "shortcut needs padding too; convert_border takes networks without shortcuts"
-            )
-
-
-def _spatial_convs(network: nn.Module) -> dict[str, Conv]:
-    """The convolutions with more than one tap, by name."""
-    return {
-        name: module
-        for name, module in network.named_modules()
-        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d) and max(module.kernel_size) > 1
-    }
-
-
-def _set_padding(conv: Conv, padding: tuple[int, ...], pad_mode: PadMode) -> None:
-    """Give a convolution another padding; parameters, hooks and subclass stay."""
-    conv.padding = padding
-    conv.padding_mode = pad_mode
-    # What torch hands to F.pad for paddings other than zeros: last axis first, both sides.
-    conv._reversed_padding_repeated_twice = [p for p in reversed(padding) for _ in range(2)]
-
-
 def convert_border(
     network: nn.Module,
     *,
@@ -160,11 +108,13 @@ def convert_border(
 ) -> int:
     """Change the border handling of all convolutions with more than one tap, in place.
 
-    Parameters (the same tensors), state_dict keys, strides, dilations, hooks and subclasses stay;
-    convolutions with one tap and everything else are left alone. Nothing changes if it raises.
+    Shortcuts of residual blocks are padded (valid: cropped) to fit, padded max pools of images get
+    the form of `border_pools`, blurs of `blur_pool` follow. Parameters (the same tensors),
+    state_dict keys, strides, dilations, hooks and subclasses stay; convolutions with one tap, those
+    with `keeps_border = True` and everything else are left alone. Nothing changes if it raises.
 
     Args:
-        network: a network without residual blocks.
+        network: a network, its residual blocks of torchvision or timm.
         border: valid, same or full.
         pad_mode: what `same` pads with.
         temporal_border: border of the time axis of 3D convolutions.
@@ -173,33 +123,28 @@ def convert_border(
         Number of convolutions set; 0 when the network has none.
 
     Raises:
-        ValueError: residual blocks; a border that a convolution cannot have, with its name; a
-            temporal border for a network without 3D convolutions.
+        ValueError: dense blocks, unless `same`; a border that a convolution, a pool or a shortcut
+            cannot have, with its name; a temporal border for a network without 3D convolutions.
     """
     check_border(border, pad_mode)
-    _refuse_residual(network)
-    convs = _spatial_convs(network)
-    if (
-        temporal_border is not None
-        and convs
-        and all(len(c.kernel_size) < 3 for c in convs.values())
-    ):
+    if border != "same":
+        refuse_dense(network, border)
+    convs = spatial_convs(network)
+    if temporal_border and convs and all(len(c.kernel_size) < 3 for c in convs.values()):
         raise ValueError("temporal_border needs a network with 3D convolutions")
-    paddings = {}
-    for name, conv in convs.items():
-        temporal = temporal_border if len(conv.kernel_size) == 3 else None
-        try:
-            paddings[name] = border_padding(
-                conv.kernel_size,
-                conv.dilation,
-                border=border,
-                pad_mode=pad_mode,
-                temporal_border=temporal,
-            )
-        except ValueError as error:
-            raise ValueError(f"convolution {name or 'itself'!r}: {error}") from error
-    for name, conv in convs.items():
-        _set_padding(conv, paddings[name], pad_mode)
+    planned = plan_convs(convs, border, pad_mode, temporal_border)
+    pools = plan_pools(network, border)
+    blurs = [module for module in network.modules() if isinstance(module, FollowsBorder)]
+    planned_blurs = {cast(nn.Module, blur): (blur.amount(border),) * 2 for blur in blurs}
+    shortcuts = plan_shortcuts(network, {**planned, **planned_blurs})
+    for conv in convs.values():
+        set_padding(conv, planned[conv], pad_mode)
+    for pool, form in pools.items():
+        set_pool(pool, form)
+    for blur in blurs:
+        blur.follow_border(border, pad_mode)
+    for block, amount in shortcuts.items():
+        pad_shortcut(block, amount)
     return len(convs)
 
 
