@@ -159,7 +159,12 @@ def shared_composer() -> Composer:
 
 
 def publish(
-    store: RunStore, run: PlannedRun, metrics: dict[str, float] | None, *, overridden: bool = False
+    store: RunStore,
+    run: PlannedRun,
+    metrics: dict[str, float] | None,
+    *,
+    overridden: bool = False,
+    cost: dict[str, float] | None = None,
 ) -> None:
     """Publishes the record of a run as if it had been executed; None: it diverged."""
     folder = store.folder(run.id)
@@ -169,7 +174,8 @@ def publish(
     outcome = "diverged" if metrics is None else "ok"
     result = {"outcome": outcome, "metrics": metrics or {}, "digests": {}}
     record = {"id": run.id, "lineage": run.lineage, "kind": run.kind, "result": result}
-    assert folder.publish_record({**record, "overridden": overridden}, lease)
+    record |= {"overridden": overridden, "cost": cost or {}}
+    assert folder.publish_record(record, lease)
     lease.release()
 
 

@@ -50,6 +50,7 @@ class ArrayDataset(Dataset[Batch]):
         inputs: tensors whose first axis counts samples.
         targets: labels, first axis alike.
         transform: random augmentation of a batch, from its keys and the seed.
+        finish: applied to each input of a batch thereafter, such as bytes to numbers.
         seed: given to the transform.
     """
 
@@ -59,11 +60,12 @@ class ArrayDataset(Dataset[Batch]):
         targets: Tensor,
         *,
         transform: BatchTransform | None = None,
+        finish: Callable[[Tensor], Tensor] | None = None,
         seed: int = 0,
     ) -> None:
         self.inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
         self.targets = targets
-        self.transform = transform
+        self.transform, self.finish = transform, finish
         self.seed = seed
         if any(len(x) != len(targets) for x in self.inputs):
             counts = [len(x) for x in self.inputs]
@@ -79,7 +81,11 @@ class ArrayDataset(Dataset[Batch]):
         """The batch of samples with these (epoch, index) keys."""
         index = torch.tensor([i for _, i in keys])
         batch = (tuple(x[index] for x in self.inputs), self.targets[index])
-        return batch if self.transform is None else self.transform(batch, keys, self.seed)
+        if self.transform is not None:
+            batch = self.transform(batch, keys, self.seed)
+        if self.finish is not None:
+            batch = tuple(self.finish(x) for x in batch[0]), batch[1]
+        return batch
 
 
 class EpochSampler(Sampler[Key]):

@@ -23,6 +23,7 @@ class ArrayDataModule(LightningDataModule):
     Args:
         name: of the data set, in records. splits: makes the splits: name -> (inputs, targets).
         transform: augmentation of the training split.
+        finish: applied to the inputs of every batch of every split, such as bytes to numbers.
         stand_in: what it stands in for, None for the data set itself.
     """
 
@@ -32,9 +33,11 @@ class ArrayDataModule(LightningDataModule):
         splits: Callable[[], Splits],
         *,
         transform: BatchTransform | None = None,
+        finish: Callable[[Tensor], Tensor] | None = None,
         stand_in: str | None = None,
     ) -> None:
         super().__init__()
+        self._finish = finish
         self.name, self._make, self._transform, self.stand_in = name, splits, transform, stand_in
         self.loading = Loading(batch_size=256)
 
@@ -53,7 +56,8 @@ class ArrayDataModule(LightningDataModule):
             raise UserError(unknown(f"split of {self.name}", name, self.arrays))
         inputs, targets = self.arrays[name]
         transform = self._transform if train else None
-        return ArrayDataset(inputs, targets, transform=transform, seed=self.loading.seed)
+        settings: Any = {"transform": transform, "finish": self._finish}
+        return ArrayDataset(inputs, targets, **settings, seed=self.loading.seed)
 
     def loader(self, name: str) -> Any:
         """Batches of a whole split in its own order."""

@@ -6,12 +6,9 @@ import struct
 import numpy as np
 import pytest
 
+from thesisbench.data.fashion_mnist import FILES, default_root
 from thesisbench.errors import UserError
-from thesisbench.methods.kayhan.detector_context.q_fmnist import (
-    FILES,
-    default_root,
-    q_fmnist_splits,
-)
+from thesisbench.methods.kayhan.detector_context.q_fmnist import q_fmnist_splits
 
 NAMES = [
     "tshirt",

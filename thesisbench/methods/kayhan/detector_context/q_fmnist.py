@@ -10,22 +10,17 @@ test images.
 
 from __future__ import annotations
 
-import gzip
-import os
-import shutil
 from pathlib import Path
 
 import numpy as np
-from torchvision.datasets import FashionMNIST
 
-from thesisbench.errors import UserError
+from thesisbench.data.fashion_mnist import read_fashion_mnist
 from thesisbench.methods.kayhan.detector_context.composites import (
     ContextSets,
     ContextSplit,
     TilePool,
     composite_splits,
 )
-from thesisbench.store.runs import data_root
 
 TSHIRT, TROUSER, PULLOVER, DRESS, COAT, SANDAL, SHIRT, SNEAKER, BAG, BOOT = range(10)
 FASHION_SETS = ContextSets(
@@ -34,44 +29,7 @@ FASHION_SETS = ContextSets(
     full=((COAT, DRESS, BAG), (SANDAL, TROUSER, BOOT)),
     others=(TSHIRT, TROUSER, DRESS, COAT, SANDAL, SNEAKER, BAG, BOOT),
 )
-FILES = tuple(
-    f"{split}-{kind}-ubyte.gz"
-    for split in ("train", "t10k")
-    for kind in ("images-idx3", "labels-idx1")
-)
 TRAIN_SHARE = 5 / 6  # of Fashion-MNIST's training images; the rest are validation's sources
-
-
-def default_root() -> Path:
-    """Folder of Fashion-MNIST: `fashion_mnist` under THESISBENCH_DATA (~/.cache/thesisbench)."""
-    return data_root() / "fashion_mnist"
-
-
-def _unpack(raw: Path) -> None:
-    """Unpack the .gz files that have no plain file beside them, as torchvision expects."""
-    for name in FILES:
-        packed, plain = raw / name, raw / name.removesuffix(".gz")
-        if packed.exists() and not plain.exists():
-            partial = plain.with_suffix(f".{os.getpid()}.partial")
-            with gzip.open(packed) as source, partial.open("wb") as target:
-                shutil.copyfileobj(source, target)
-            partial.replace(plain)
-
-
-def _load(root: Path) -> tuple[FashionMNIST, FashionMNIST]:
-    """Training and test part of Fashion-MNIST in torchvision's layout."""
-    raw = root / "FashionMNIST" / "raw"
-    missing = [n for n in FILES if not any((raw / f).exists() for f in (n, n.removesuffix(".gz")))]
-    if missing:
-        raise UserError(
-            f"Fashion-MNIST is not in {raw}: no {', '.join(missing)}; put the four files "
-            f"{', '.join(FILES)} (packed or not) there, or set THESISBENCH_DATA"
-        )
-    try:
-        _unpack(raw)
-        return FashionMNIST(root, train=True), FashionMNIST(root, train=False)
-    except (ValueError, OSError, EOFError, RuntimeError, AssertionError) as error:
-        raise UserError(f"cannot read Fashion-MNIST in {raw}: {error}; fetch it anew") from error
 
 
 def _pool(images: np.ndarray, classes: np.ndarray) -> TilePool:
@@ -96,7 +54,7 @@ def q_fmnist_splits(
         n_train: training images.
         n_val: validation images.
         n_test: test images.
-        root: folder that holds FashionMNIST/raw; default `default_root()`.
+        root: folder that holds FashionMNIST/raw; default below the data root.
 
     Returns:
         train, val and test, each ((images [n, 1, 56, 56], boxes [n, 4]), labels [n]).
@@ -104,13 +62,14 @@ def q_fmnist_splits(
     Raises:
         UserError: the files are not there or cannot be read; unknown context.
     """
-    train, test = _load(default_root() if root is None else Path(root))
-    images, classes = train.data.numpy(), train.targets.numpy()
+    read = read_fashion_mnist(None if root is None else Path(root))
+    images, classes = (x.numpy() for x in read["train"])
+    test_images, test_classes = (x.numpy() for x in read["test"])
     cut = round(len(images) * TRAIN_SHARE)
     pools = {
         "train": _pool(images[:cut], classes[:cut]),
         "val": _pool(images[cut:], classes[cut:]),
-        "test": _pool(test.data.numpy(), test.targets.numpy()),
+        "test": _pool(test_images, test_classes),
     }
     return composite_splits(
         pools,
