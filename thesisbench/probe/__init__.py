@@ -1,0 +1,1 @@
+"""Probes: what a network does with inputs made for the question, outside any table."""

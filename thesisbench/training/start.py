@@ -1,0 +1,38 @@
+"""A fit that starts from the weights of another one: the input `start` of its step.
+
+Everything is taken over but layers of another shape, such as the classifier of other classes, which
+keep their random numbers. What was left out goes into the record.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from thesisbench.errors import UserError
+from thesisbench.step import StepContext
+
+INPUT = "start"
+_PREFIX = "network."
+
+
+def start_from(context: StepContext, network: nn.Module) -> None:
+    """Loads the kept weights of the needed fit `start` into a network, where there is one.
+
+    Raises:
+        UserError: the two networks have layers of other names, or no layer in common.
+    """
+    if INPUT not in context.needs:
+        return
+    (needed, *_) = context.needs[INPUT]
+    state = torch.load(needed.weights, weights_only=True, map_location="cpu")
+    given = {k.removeprefix(_PREFIX): v for k, v in state.items() if k.startswith(_PREFIX)}
+    own = network.state_dict()
+    if odd := sorted(given.keys() ^ own.keys()):
+        text = f"run {needed.folder.id} does not fit {type(network).__name__}"
+        raise UserError(f"{text}: only one of the two has {odd[0]}; choose the same backbone")
+    left = sorted(name for name in own if given[name].shape != own[name].shape)
+    if len(left) == len(own):
+        raise UserError(f"run {needed.folder.id} has no layer of the size of this network's")
+    network.load_state_dict({k: v for k, v in given.items() if k not in left}, strict=False)
+    context.result.facts["start"] = {"run": needed.folder.id, "left": left}
