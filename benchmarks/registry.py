@@ -19,7 +19,10 @@ SUMMARIES = {
     "runs_folder": "a table of 10,000 and 100,000 run folders, collected and rendered",
     "status": "how far 10,000 runs are, and only asking for their records",
     "startup": "short answers of the command line, and importing torch",
+    "input_pipeline": "training that loads its images, and on a batch that is there",
     "conv": "steps with other borders over one with same, beside their FLOPs",
+    "f_conv_step": "a step of ResNets with full convolutions, against the ratio of FLOPs",
+    "shift_evaluation": "64 shifts of an image together, and a pass over the data for each",
 }
 
 

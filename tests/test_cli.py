@@ -11,7 +11,7 @@ from thesisbench.cli import main
 
 RECIPE = "experiment=kayhan/full_conv/red_green"
 NONSENSE = {
-    "frobnicate": "valid: accept, doctor, evaluate, list",
+    "frobnicate": "valid: accept, data, doctor, evaluate, list",
     "reproduce": "no table named",
     "reproduce kayhan.t21": "'kayhan.t2.1'|kayhan.t2.1",
     "reproduce kayhan.t2.1 --wrokers 2": "--workers",

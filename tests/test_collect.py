@@ -289,3 +289,15 @@ def test_records_accepted_into_the_chapter_serve_where_the_runs_folder_has_none(
     for run in runs.values():
         publish(session.store, run, {"top": 3.0})
     assert toy.session().cells["toy.t1", "a", "top"].values == {0: 3.0}
+
+
+def test_a_cell_reads_cost_where_the_metrics_have_no_such_name(toy: Toy) -> None:
+    toy.table("a: {label: A}, b: {label: B, at: {size: m}}", replicates="{seed: [0]}")
+    session = toy.session()
+    costs: dict[str, dict[str, float]] = {"a": {}, "b": {"top": 3.0}}
+    for row, metrics in costs.items():
+        ((run_id,),) = session.plan.cells["toy.t1", row, "top"].runs.values()
+        publish(session.store, session.plan.runs[run_id], metrics, cost={"top": 2.0})
+    session = toy.session()
+    assert session.cells["toy.t1", "a", "top"].values == {0: 2.0}
+    assert session.cells["toy.t1", "b", "top"].values == {0: 3.0}

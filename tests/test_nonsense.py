@@ -175,6 +175,22 @@ report kayhan.t2.1 --format @BYTES => udcff
 report kayhan.t2.1 --format tex --out @LONG => xxx
 
 plan => no table
+probe => Missing argument
+probe '' '' => ''
+probe equivariance => Missing argument
+probe equivariances resnet18 => equivariances
+probe equivariance resnet19 => resnet19
+probe equivariance ../resnet18 => ../resnet18
+probe equivariance none => none
+probe equivariance red_green_net border=fulll => fulll
+probe equivariance red_green_net borderr=full => borderr
+probe equivariance red_green_net dataset=red_green => dataset
+probe equivariance red_green_net backbone._target_=os.system => _target_
+probe equivariance red_green_net --mode sideways => sideways
+probe equivariance red_green_net --shifts 0 => 0
+probe equivariance red_green_net --size many => many
+probe equivariance red_green_net --out a.pdf => .pdf
+probe equivariance red_green_net --zz => --zz
 plan kayhan.t99 => kayhan.t99
 plan kayhan.t2.1 --scale huge => huge
 plan kayhan.t2.1 --seeds one => one

@@ -18,7 +18,7 @@ from typing import Any
 import typer
 
 from thesisbench.browse import command as browse
-from thesisbench.commands import runs, tables
+from thesisbench.commands import data, probe, runs, tables
 from thesisbench.completion import VARIABLE, answer
 from thesisbench.errors import UserError, nearest
 
@@ -47,7 +47,10 @@ app.command("train", context_settings={"ignore_unknown_options": True}, add_help
 )
 app.command("search-hparams")(runs.search_hparams)
 app.command("evaluate")(runs.evaluate)
+app.command("probe")(probe.probe)
 app.command("doctor")(runs.doctor)
+app.add_typer(data.data, name="data")
+app.add_typer(data.weights, name="weights")
 app.command("run", hidden=True)(runs.run)
 
 

@@ -18,7 +18,10 @@ from thesisbench.errors import UserError
 
 ALLOW_VARIABLE = "THESISBENCH_ALLOW_TARGETS"
 ALLOWED = (
-    *(f"thesisbench.{p}" for p in ("methods", "tasks", "layers", "backbones", "data", "metrics")),
+    *(
+        f"thesisbench.{p}"
+        for p in ("methods", "tasks", "layers", "backbones", "data", "metrics", "weights")
+    ),
     *("torch.optim", "torch.nn", "torchvision.models", "torchvision.transforms", "torchmetrics"),
     *("pytorch_lightning.callbacks", "timm"),
 )

@@ -119,7 +119,7 @@ class _Reading:
             self.values[seed] = fmean(present) if len(present) > 1 else present[0]
 
     def _value(self, record: Record) -> float | None:
-        metrics = record["result"]["metrics"]
+        metrics = {**(record.get("cost") or {}), **record["result"]["metrics"]}
         if self.metric in metrics:
             return float(metrics[self.metric])
         has = ", ".join(sorted(metrics)) or "none"

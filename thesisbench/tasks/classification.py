@@ -28,6 +28,8 @@ class ClassificationTask(Task):
         label_smoothing: of the cross-entropy.
     """
 
+    batch_free = True
+
     def __init__(
         self,
         network: nn.Module,

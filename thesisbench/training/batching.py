@@ -104,10 +104,10 @@ def precision_of(config: Mapping[str, Any]) -> str:
 
 
 def norm_batch(config: Mapping[str, Any]) -> int | None:
-    """Samples that a batch normalisation sees at a time; None where that is the global batch.
+    """Samples that a batch normalisation, or a loss, sees at a time; None for the global batch.
 
-    None too for a network that is known to have no layer that mixes samples: every class in it says
-    `batch_free = True`.
+    None too where nothing is known to mix samples: every class of the network, and the task with
+    its loss, say `batch_free = True`. Synchronised normalisation leaves the loss as it is.
 
     Raises:
         UserError: the batch has no such equal parts, or a target is not allowed.
@@ -115,7 +115,7 @@ def norm_batch(config: Mapping[str, Any]) -> int | None:
     if config.get("kind") != "fit" or not config.get("schedule"):
         return None
     batching = Batching.of(config)
-    synced = (config.get("trainer") or {}).get("sync_batchnorm")
+    synced = (config.get("trainer") or {}).get("sync_batchnorm") and _loss_is_free(config)
     seen = batching.batch_size // (batching.accumulate if synced else batching.parts)
     if seen == batching.batch_size or is_batch_free(config):
         return None
@@ -123,9 +123,14 @@ def norm_batch(config: Mapping[str, Any]) -> int | None:
 
 
 def is_batch_free(config: Mapping[str, Any]) -> bool:
-    """Whether the backbone and its variants are all declared to mix no samples of a batch."""
+    """Whether backbone, variants and task are all declared to mix no samples of a batch."""
     used = [*targets(config.get("backbone")), *targets(config.get("variants"))]
-    return bool(used) and all(is_declared(target) for target in used)
+    return bool(used) and all(is_declared(target) for target in used) and _loss_is_free(config)
+
+
+def _loss_is_free(config: Mapping[str, Any]) -> bool:
+    """Whether the loss of a batch is the mean of those of its samples."""
+    return all(is_declared(target) for target in targets(config.get("task")))
 
 
 def lr_factor(optimizer: Mapping[str, Any], batch_size: int) -> float:

@@ -37,9 +37,12 @@ from thesisbench.training.batching import (
 from thesisbench.training.inner_network import check_declared, compiled
 from thesisbench.training.journal import Journal
 from thesisbench.training.parts import WeighParts
+from thesisbench.training.plateau import plateau_of
 from thesisbench.training.randomness import SeedEachEpoch, seed_all
 from thesisbench.training.ranks import device_type, from_first
 from thesisbench.training.selection import LAST, DivergedError, KeepBest, StopWhenDiverged
+from thesisbench.training.start import start_from
+from thesisbench.weights.load import loaded_weights
 
 _OURS = ("num_workers", "compile", "max_per_device_batch", "precision")
 
@@ -55,6 +58,7 @@ def run_fit(context: StepContext) -> StepResult:
     seed_all(config["seed"])
     network, replaced = build_network(config)
     check_declared(config, network)
+    start_from(context, network)
     data = context.dataset()
     task = make(config["task"])(network, **_parts(config))
     keep = _keeper(context, schedule)
@@ -89,7 +93,8 @@ def _parts(config: Mapping[str, Any]) -> dict[str, Any]:
         optimizer = {k: v for k, v in optimizer.items() if k not in LR_KEYS}
         if factor != 1.0:
             optimizer["lr"] = optimizer["lr"] * factor
-    parts = {"optimizer": make(optimizer), "scheduler": make(config.get("scheduler"))}
+    scheduler = None if plateau_of(config.get("scheduler")) else make(config.get("scheduler"))
+    parts = {"optimizer": make(optimizer), "scheduler": scheduler}
     return {name: part for name, part in parts.items() if part is not None}
 
 
@@ -135,7 +140,9 @@ def _callbacks(context: StepContext) -> list[Callback]:
     journal = Journal(
         context.folder.metrics_file, context.report, context.allowed, writes=rank == 0
     )
-    return [SeedEachEpoch(config["seed"], rank), StopWhenDiverged(), *weigh, *extra, journal]
+    plateau = plateau_of(config.get("scheduler"))
+    first = [SeedEachEpoch(config["seed"], rank), StopWhenDiverged()]
+    return [*first, *weigh, *extra, journal, *plateau]
 
 
 def _fixed(context: StepContext, callbacks: list[Callback]) -> dict[str, Any]:
@@ -184,6 +191,8 @@ def _describe(context: StepContext, network: Any, data: Any, replaced: dict[str,
     facts["parameters"] = sum(p.numel() for p in network.parameters())
     facts["replaced"] = replaced
     facts["data"] = data.fingerprint()
+    if notes := loaded_weights(network):
+        facts["pretrained"] = notes
     facts |= _shared_out(context.config)
     sample, _ = data.split("train")[(0, 0)]
     network.eval()
