@@ -154,7 +154,7 @@ WRONG = {
     "optimizer.lrr=1": ["'optimizer.lrr'", "nearest: optimizer.lr"],
     "schedule.epoch=5": ["'schedule.epoch'", "nearest: schedule.epochs"],
     "bordr=full": ["'bordr'", "nearest: border"],
-    "~foo": ["'foo'", "valid: backbone"],
+    "~xyz": ["'xyz'", "valid: backbone"],
     "evaluation.splits=[x]": ["'evaluation.splits'", "evaluation"],
     # wrong types and values
     "schedule.epochs=abc": ["'schedule.epochs=abc'", "Integer"],

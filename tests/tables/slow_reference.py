@@ -124,7 +124,8 @@ class Slow:
         taken = {k: v for k, v in replicate.items() if step.get("replicates") is None}
         if matches(self.diverges, {**facts, **taken}):
             raise DivergedError
-        return trace({**self.config(step["recipe"], texts), **taken}, needs)
+        texts += [f"{key}={value}" for key, value in taken.items()]
+        return trace(self.config(step["recipe"], texts), needs)
 
     def meaning(self, factor: str, level: str) -> tuple[str, list[str]]:
         """The level that is run, and its overrides."""
@@ -137,7 +138,7 @@ class Slow:
         raise SkippedError
 
     def config(self, recipe: str, texts: list[str]) -> Raw:
-        """The configuration of a recipe with these overrides, before any replicate."""
+        """The configuration of a recipe with these overrides."""
         slug = next(iter(self.stub.catalog.folders))
         key = (f"experiment={slug}/{recipe}", *texts)
         if key not in self.configs:
