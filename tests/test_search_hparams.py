@@ -41,7 +41,7 @@ def command(
 
 
 def search(command: Command, *words: str) -> Said:
-    shared = command.toy.shared[:4]
+    shared = command.toy.parts
     return command("search-hparams", *words, "launcher=inline", "logger=none", *shared)
 
 
@@ -244,7 +244,7 @@ def test_seeds_are_averaged(toy: Toy, command: Command) -> None:
 
 def test_several_at_a_time_are_executed_once_each(toy: Toy, command: Command) -> None:
     words = (NUMBER, "compute.k=choice(1,2)", "--metric", "number", "--trials", "4")
-    shared = [*toy.shared[:4], "logger=none", "--workers", "2", "--json"]
+    shared = [*toy.parts, "logger=none", "--workers", "2", "--json"]
     said = command("search-hparams", *words, *shared)
     assert said.code == 0, said.err
     assert len(json.loads(said.out)["trials"]) == 4

@@ -28,7 +28,7 @@ def command(
 
 
 def train(command: Command, *words: str) -> Any:
-    return command("train", *words, "launcher=inline", "logger=none", *command.toy.shared[:4])
+    return command("train", *words, "launcher=inline", "logger=none", *command.toy.parts)
 
 
 def seeds(toy: Toy) -> list[int]:
@@ -169,7 +169,7 @@ def test_a_failed_run_is_exit_code_1_and_is_tried_again(tmp_path: Path, command:
 def test_bad_input_is_one_line_and_nothing_is_done(
     words: list[str], parts: list[str], toy: Toy, command: Command
 ) -> None:
-    shared = command.toy.shared[:4] if "--cfg" not in words else command.toy.shared[:2]
+    shared = command.toy.parts if "--cfg" not in words else command.toy.parts[:2]
     if words[-1:] == ["--config-dir"]:
         shared = []
     said = command("train", *shared, *words)
@@ -178,7 +178,7 @@ def test_bad_input_is_one_line_and_nothing_is_done(
 
 
 def test_a_target_outside_the_allowed_packages_is_refused(toy: Toy, command: Command) -> None:
-    said = command("train", FIT, "launcher=inline", "logger=none", *toy.shared[:2])
+    said = command("train", FIT, "launcher=inline", "logger=none", *toy.parts[:2])
     assert said.code in (1, 2)
     assert "add --allow-targets toy_parts" in said.err + said.out
 
@@ -201,7 +201,7 @@ def test_hydras_own_flags_show_the_configuration_and_the_groups(toy: Toy) -> Non
     shown = say(shipped, "border=full", "schedule.epochs=7", "--cfg", "job")
     assert "  epochs: 7\n" in shown
     assert "kind: fit\n" in shown
-    assert "seed: 5\n" in say(FIT, "seed=5", "--cfg", "job", *toy.shared[:2])
+    assert "seed: 5\n" in say(FIT, "seed=5", "--cfg", "job", *toy.parts[:2])
     groups = say("--help")
     for group in ("border: ", "backbone: ", "experiment/kayhan/full_conv: "):
         assert f"\n{group}" in groups
@@ -217,7 +217,7 @@ def fit_id(toy: Toy, command: Command) -> str:
 
 
 def evaluate(command: Command, *words: str) -> tuple[int, dict[str, Any]]:
-    said = command("evaluate", *words, *command.toy.shared[:4], "--json")
+    said = command("evaluate", *words, *command.toy.parts, "--json")
     return said.code, json.loads(said.out)
 
 
@@ -278,14 +278,14 @@ def test_places_that_are_no_run_are_one_line(toy: Toy, command: Command) -> None
         (fit, TEST, "evaluation.split=[val]"): "evaluation.splits",
     }
     for words, part in pairs.items():
-        one_line(command("evaluate", *words, *toy.shared[:4]), part)
+        one_line(command("evaluate", *words, *toy.parts), part)
     _, result = evaluate(command, fit, TEST)
-    said = command("evaluate", result["run"], TEST, *toy.shared[:4])
+    said = command("evaluate", result["run"], TEST, *toy.parts)
     one_line(said, "is of kind eval; evaluations need a fit")
 
 
 def test_a_fit_that_is_not_done_is_said_to_be_so(toy: Toy, command: Command) -> None:
     fit = fit_id(toy, command)
     toy.store.folder(fit).record_file.unlink()
-    said = command("evaluate", fit, TEST, *toy.shared[:4])
+    said = command("evaluate", fit, TEST, *toy.parts)
     one_line(said, "is not done", "thesisbench status")

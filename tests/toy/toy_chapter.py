@@ -36,8 +36,13 @@ class Toy:
 
     @property
     def shared(self) -> list[str]:
+        """Options of every command that composes runs of tables."""
+        return [*self.parts, "--spec-dir", str(self.root / "specs")]
+
+    @property
+    def parts(self) -> list[str]:
         """Options of every command that composes runs."""
-        return [*self.places, "--allow-targets", PARTS]
+        return ["--config-dir", str(self.root / "conf"), "--allow-targets", PARTS]
 
     @property
     def places(self) -> list[str]:
