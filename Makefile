@@ -37,7 +37,7 @@ test: install-test  ## Run the tests (a few minutes)
 	$(RUN) $(BIN)/python -m pytest -m "not slow and not gpu" -n 2
 
 test-slow: install-test  ## Smoke of every recipe, faults, and what is too slow for every day
-	$(RUN) $(BIN)/python -m pytest -m "slow and not gpu"
+	$(RUN) $(BIN)/python -m pytest -m "slow and not gpu" -n 2 --dist loadfile
 
 format: install-test  ## Format the code
 	$(RUN) $(BIN)/ruff format .

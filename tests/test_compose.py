@@ -179,7 +179,7 @@ WRONG = {
     "seed=range(3)": ["'seed=range(3)'", "-m"],
     "border=full,same": ["'border=full,same'", "-m"],
     # what Hydra or an id would not see
-    "hydra/launcher=joblib": ["'hydra/launcher=joblib'", "--launcher local|inline"],
+    "hydra/launcher=joblib": ["'hydra/launcher=joblib'", "launcher=local or launcher=inline"],
     "hydra/sweeper=ax": ["'hydra/sweeper=ax'", "thesisbench train -m"],
     "hydra.job.chdir=true": ["'hydra.job.chdir=true'", "not used here"],
     "optimizer._target_=os.system": ["optimizer._target_", "option file"],

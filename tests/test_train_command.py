@@ -161,7 +161,7 @@ def test_a_failed_run_is_exit_code_1_and_is_tried_again(tmp_path: Path, command:
         ([FIT, "--config-dir"], ["--config-dir needs a value"]),
         ([FIT, "launcher.workers=0", "launcher=local"], ["launcher.workers", "at least 1"]),
         ([TEST], ["is of kind eval", "thesisbench evaluate"]),
-        ([FIT, "hydra/launcher=basic"], ["hydra/launcher", "--launcher"]),
+        ([FIT, "hydra/launcher=basic"], ["hydra/launcher", "launcher=local"]),
         ([FIT, "backbone._target_=os.system"], ["_target_"]),
         (["experiment=toy/sweep/fti", "--cfg", "job"], ["fti", "toy/sweep/fit"]),
     ],

@@ -27,7 +27,7 @@ from thesisbench.schema import register
 
 PRIMARY = "train"
 _OURS = {
-    "hydra/launcher": "runs are started by our own launcher: use --launcher local|inline",
+    "hydra/launcher": "runs are started by our own launcher: use launcher=local or launcher=inline",
     "hydra/sweeper": (
         "sweeps are expanded by `thesisbench train -m`: give ranges or comma lists; "
         "searches are made by `thesisbench search-hparams`"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -119,10 +120,16 @@ def test_so_do_batches_done_in_turns(
     check_same_curve(fit(root, name, schedule=schedule, trainer=trainer), other)
 
 
+def free_port() -> str:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return str(found.getsockname()[1])
+
+
 def test_two_machines_of_one_process_each_are_two_processes(root: Path, two: RunFolder) -> None:
     config = toy_config(backbone=PLAIN, blobs=ODD, trainer={"strategy": "ddp", "num_nodes": 2})
     folder = toy_folder(root, "machines", config)
-    where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29876"}
+    where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
     both = [start(folder, NODE_RANK=str(n), **where) for n in (0, 1)]
     for process in both:
         out, _ = process.communicate(timeout=300)
