@@ -99,7 +99,8 @@ def ad_hoc_run(composed: Composed) -> PlannedRun:
     config, recipe = composed.config, composed.choices.get("experiment", "none")
     if config["kind"] not in ("fit", "analytic"):
         raise UserError(f"{recipe} is of kind {config['kind']}; use `thesisbench evaluate RUN`")
-    levels = {k: v for k, v in composed.choices.items() if k in ("backbone", "border", "dataset")}
+    shown = ("backbone", "border", "pool", "dataset")
+    levels = {k: v for k, v in composed.choices.items() if k in shown}
     return PlannedRun(
         id=run_id(config, composed.choices, {}),
         lineage=run_id(config, composed.choices, {}, with_revision=False),

@@ -134,6 +134,7 @@ def test_data_sets_say_whether_they_can_be_loaded_and_are_here(
     assert (small["loader"], small["here"], small["tables"]) == (True, True, ["toy.t1"])
     assert rows["red_green"]["kind"] is None  # a loader that these registries do not know
     (folder / "data" / "big").mkdir(parents=True)
+    (folder / "data" / "big" / "images.tar").touch()
     here = data(library_at(folder), "datasets", thesis="toy", state="here")
     assert [r["name"] for r in here] == ["q_big", "q_small"]
     built = data(library_at(folder), "datasets", thesis="toy", state="built")

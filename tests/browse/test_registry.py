@@ -57,7 +57,7 @@ def test_stand_ins_are_given_for_theses_and_chapters_that_exist(library: Library
             assert library.registry.datasets[stand_in].kind == "procedural", name
 
 
-def test_files_are_here_when_their_folder_is(
+def test_files_are_here_when_their_folder_holds_any(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("THESISBENCH_DATA", str(tmp_path / "data"))
@@ -71,6 +71,9 @@ def test_files_are_here_when_their_folder_is(
     found = registry(tmp_path, **entries)
     assert [found.has_dataset(name) for name in entries] == [False, False, True, False, False]
     (tmp_path / "data" / "a").mkdir(parents=True)
+    (tmp_path / "data" / "a" / ".part").touch()
+    assert not found.has_dataset("a"), "an empty folder is no data set"
+    (tmp_path / "data" / "a" / "images.tar").touch()
     assert [found.has_dataset(name) for name in entries] == [True, True, True, True, False]
     assert found.dataset_place("b") == tmp_path / "data" / "a"
     assert found.dataset_place("made") is None

@@ -88,15 +88,23 @@ class Registry:
         return data_root() / entry.folder if entry.folder else None
 
     def has_dataset(self, name: str) -> bool:
-        """Whether a data set can be used now: its folder is there, or it needs none."""
+        """Whether a data set can be used now: files are in its folder, or it needs none."""
         entry, place = self.datasets[name], self.dataset_place(name)
         if place is not None:
-            return place.exists()
+            return has_files(place)
         return entry.kind == "procedural" and all(map(self.has_dataset, entry.made_of))
 
     def weights_place(self, name: str) -> Path:
         """Where weights are looked for."""
         return data_root() / self.weights[name].folder
+
+
+def has_files(folder: Path | None) -> bool:
+    """Whether anything is in a folder but hidden files."""
+    try:
+        return folder is not None and any(p.name[0] != "." for p in folder.iterdir())
+    except OSError:
+        return False
 
 
 Named = TypeVar("Named", Dataset, Weights, Thesis)

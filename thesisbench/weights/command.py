@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from thesisbench.browse.registry import Registry
-from thesisbench.data.files.command import has_files
+from thesisbench.browse.registry import Registry, has_files
 from thesisbench.data.files.sources import Say
 from thesisbench.errors import UserError, unknown
 from thesisbench.weights.published import may_be_downloaded, published

@@ -7,17 +7,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from thesisbench.browse.registry import Dataset, Registry
+from thesisbench.browse.registry import Dataset, Registry, has_files
 from thesisbench.data.files.sources import BY_HAND, MODULES, Say, source_of
 from thesisbench.errors import UserError, unknown
-
-
-def has_files(folder: Path | None) -> bool:
-    """Whether anything is in a folder but hidden files."""
-    try:
-        return folder is not None and any(p.name[0] != "." for p in folder.iterdir())
-    except OSError:
-        return False
 
 
 def data_states(registry: Registry) -> list[dict[str, Any]]:
