@@ -8,7 +8,6 @@ from sklearn.datasets import load_digits
 from thesisbench.data.arrays import Loading
 from thesisbench.data.module import ArrayDataModule
 from thesisbench.data.stand_ins.shifted_digits import (
-    DIGIT,
     MOST,
     move_from_centre,
     roll_each,
@@ -16,6 +15,7 @@ from thesisbench.data.stand_ins.shifted_digits import (
 )
 from thesisbench.errors import UserError
 
+DIGIT = 16
 CLEAN = {"data_seed": 3, "noise": 0.0}
 
 
@@ -118,6 +118,32 @@ def test_noise_is_everywhere_has_the_given_spread_and_moves_with_the_window(spli
     )
 
 
+def test_noise_on_the_digit_keeps_the_ground_black_and_moves_with_the_digit():
+    places = {"per_class": 50, "digit": 12, "canvas": 28, "noise_on": "digit", "sigma": 1.0}
+    noisy = shifted_digits_splits(data_seed=3, noise=0.3, **places)
+    still = shifted_digits_splits(data_seed=3, noise=0.0, **places)
+    for name in ("train", "wide"):
+        added = noisy[name][0] - still[name][0]
+        assert ((added != 0).sum((1, 2, 3)) == 12 * 12).all()
+        assert added[added != 0].std().item() == pytest.approx(0.3, rel=0.02)
+        for image in added[:20]:
+            top, bottom, left, right = _ink(image[0].abs())
+            assert (bottom - top, right - left) == (11, 11), "a square, wherever the digit is"
+    few = shifted_digits_splits(data_seed=3, noise=0.3, **{**places, "per_class": 5})
+    assert torch.equal(few["train"][0], noisy["train"][0][:50])
+    assert torch.equal(few["wide"][0], noisy["wide"][0])
+
+
+def test_digits_can_be_of_any_size_from_that_of_the_source_on():
+    digits, classes = load_digits(return_X_y=True)
+    images, labels = shifted_digits_splits(
+        data_seed=0, per_class=100, digit=8, canvas=12, noise=0.0, sigma=0.0
+    )["train"]
+    known = {(k, d.tobytes()) for k, d in zip(classes.tolist(), digits / 16, strict=True)}
+    cut = images[:, 0, 2:10, 2:10].reshape(len(images), 64).double().numpy()
+    assert all((k, d.tobytes()) in known for k, d in zip(labels.tolist(), cut, strict=True))
+
+
 def _roll_slowly(image, down, right):
     moved = torch.empty_like(image)
     _, height, width = image.shape
@@ -183,6 +209,9 @@ def test_the_module_moves_training_images_only():
         ({"n_val": 0}, "n_val=0"),
         ({"canvas": 17}, "canvas=17 is too small"),
         ({"reach": 3}, "reach=3 must be an even number"),
+        ({"digit": 7}, "digit=7 is too small: digits have 8 pixels"),
+        ({"digit": 31}, "canvas=32 is too small: digits of 31 pixels"),
+        ({"noise_on": "ink"}, "unknown noise_on='ink'; valid: canvas, digit"),
     ],
 )
 def test_sizes_that_cannot_be_are_refused(changes, text):
