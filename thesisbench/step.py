@@ -19,6 +19,7 @@ from thesisbench.instantiate import make
 from thesisbench.store.files import make_below, written_whole
 from thesisbench.store.folder import RunFolder
 from thesisbench.training.batching import Batching
+from thesisbench.training.placement import evaluation_device, placed
 from thesisbench.training.ranks import ALONE, Rank
 
 
@@ -136,14 +137,17 @@ class StepContext:
         return self.needs[name][0]
 
     def fitted(self, name: str = "weights") -> Any:
-        """The network of a needed fit with its kept weights, in evaluation mode."""
+        """The network of a needed fit with its kept weights, in evaluation mode.
+
+        It takes and gives tensors of main memory, and computes where this step is to.
+        """
         needed = self._needed(name)
         network, _ = build_network(needed.config["config"])
         state = torch.load(needed.weights, weights_only=True, map_location="cpu")
         prefix = "network."
         inner = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
         network.load_state_dict(inner)
-        return network.eval()
+        return placed(network.eval(), evaluation_device(self.config))
 
     def save_predictions(self, name: str, values: npt.NDArray[Any]) -> None:
         """Writes predictions/<name>.npy and puts its checksum into the result; rank 0 only."""

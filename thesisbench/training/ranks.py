@@ -94,7 +94,7 @@ def _number(name: str, count: int) -> int:
 def device_type(config: Mapping[str, Any]) -> str:
     """What a run computes on here: cpu, cuda, or another word of Lightning's.
 
-    Evaluations compute on the CPU.
+    What is no fit exchanges on the CPU; `placement` says where the network of an evaluation is.
     """
     wanted = str((config.get("trainer") or {}).get("accelerator") or "auto")
     if config.get("kind") != "fit":
