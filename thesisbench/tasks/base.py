@@ -1,4 +1,8 @@
-"""What all tasks share: their optimiser, and means that are right however a batch is shared out."""
+"""What all tasks share: optimiser, losses that layers add, and means over batches in parts.
+
+A layer that adds to the loss has a method `extra_losses()`: name -> the weighted value of its last
+forward pass in training, a mean over the samples of its batch. Then parts of a batch weigh right.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,20 @@ from typing import Any
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
+
+
+def extra_losses(network: nn.Module) -> dict[str, Tensor]:
+    """The losses that the layers of a network add, by name, summed over the layers.
+
+    >>> extra_losses(nn.Linear(2, 2))
+    {}
+    """
+    total: dict[str, Tensor] = {}
+    for module in network.modules():
+        if hasattr(type(module), "extra_losses"):
+            for name, value in module.extra_losses().items():  # type: ignore[operator]
+                total[name] = total[name] + value if name in total else value
+    return total
 
 
 class Task(LightningModule):
@@ -40,6 +58,21 @@ class Task(LightningModule):
         if self._scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": self._scheduler(optimizer)}
+
+    def with_extra_losses(self, loss: Tensor, size: int) -> Tensor:
+        """The loss of a training batch with what the layers of the network add to it.
+
+        What they add is logged as `train_<name>`; without such layers the loss comes back as it is.
+
+        Args:
+            loss: of the task, a mean over this process's part of the batch.
+            size: samples of the part.
+        """
+        extra = extra_losses(self.network)
+        if not extra:
+            return loss
+        self.log_means({f"train_{name}": value.detach() for name, value in extra.items()}, size)
+        return loss + torch.stack(list(extra.values())).sum()
 
     def log_means(self, values: Mapping[str, Tensor], size: int) -> None:
         """Logs means over a batch, as means over the samples of an epoch on all devices.

@@ -47,8 +47,8 @@ class ClassificationTask(Task):
         return logits
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Loss of a batch."""
-        return self._measure(batch, "train")
+        """Loss of a batch, with what layers of the network add to it."""
+        return self.with_extra_losses(self._measure(batch, "train"), len(batch[1]))
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Logs loss and accuracy of a validation batch."""

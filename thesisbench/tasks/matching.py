@@ -76,8 +76,8 @@ class MatchingTask(Task):
         return F.normalize(self.network(patches))
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Loss of a batch."""
-        return self._measure(batch, "train")
+        """Loss of a batch, with what layers of the network add to it."""
+        return self.with_extra_losses(self._measure(batch, "train"), len(batch[1]))
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Logs the loss of a validation batch."""
