@@ -226,3 +226,16 @@ def test_a_network_of_torchvision(place: Path) -> None:
         load_weights(network, NAME)
     load_weights(network, NAME, head="new")
     assert torch.equal(network.layer4[1].conv2.weight, source.layer4[1].conv2.weight)
+
+
+def test_layers_that_a_variant_put_in_may_be_missing_and_no_others(place: Path) -> None:
+    source, network = Tiny(), Tiny()
+    keep(place, source.state_dict())
+    network.pool = nn.Conv2d(4, 4, 1)
+    with pytest.raises(UserError, match=r"they lack Tiny's pool\.bias and 1 more"):
+        load_weights(network, NAME)
+    network.pool.starts_anew = True
+    own = network.pool.weight.clone()
+    assert load_weights(network, NAME) == len(source.state_dict())
+    assert torch.equal(network.conv.weight, source.conv.weight)
+    assert torch.equal(network.pool.weight, own)

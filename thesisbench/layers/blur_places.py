@@ -1,14 +1,15 @@
-"""Where blurs belong in a network: behind the activation that follows each strided layer.
+"""Where blurs and pools belong in a network: behind the activation after each strided layer.
 
 Zhang, arXiv 1904.11486, section 3.3. Places are found from the structure of the network: residual
 blocks of torchvision and timm (before the next convolution of the block, since their activation
 may be one module used twice; before a strided shortcut), the stem of a ResNet (before its max
-pool), and sequences of convolution, normalisation and activation.
+pool), and sequences of convolution, normalisation and activation, as in MobileNets. A max pool is
+followed by a blur; another pool takes its place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,59 +18,96 @@ from torch import Tensor, nn
 
 from thesisbench.layers.residual_border import Conv, main_path, pad_shortcut, residual_blocks
 
-_ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SiLU, nn.GELU)
+_ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.SiLU, nn.GELU, nn.Hardswish)
 _PASSED = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.Dropout, nn.Dropout2d, *_ACTIVATIONS)
 Put = Callable[[nn.Module], None]
 
 
 @dataclass(frozen=True)
 class Place:
-    """A strided layer, and what puts a blur to its output and takes its stride from it.
+    """A strided layer, and what puts a blur or a pool to its output and takes its stride from it.
 
     Attributes:
         layer: the strided layer.
         stride: the stride that the blur takes over.
+        channels: of the maps that the blur takes in; 0 where no convolution comes before a pool.
+        block: name of the residual block it is in; None outside of blocks.
         set_blur: puts a blur to its place.
     """
 
     layer: Any
     stride: int
+    channels: int
+    block: str | None
     set_blur: Put
 
     def put(self, blur: nn.Module) -> None:
         """Hands the stride to a blur."""
+        self.take_stride()
+        self.set_blur(blur)
+
+    def take_stride(self) -> None:
+        """Takes the stride from the layer."""
         if isinstance(self.layer, Conv):
             self.layer.stride = (1,) * len(self.layer.stride)
         else:
             self.layer.stride = 1
-        self.set_blur(blur)
 
 
-def find_places(network: nn.Module, *, blur_stem: bool) -> list[Place]:
+def find_places(
+    network: nn.Module, *, blur_stem: bool = False, in_place_of_pools: bool = False
+) -> list[Place]:
     """All places of blurs, those of pools first; changes nothing.
 
     Args:
         network: a network for images.
         blur_stem: whether the first convolution is blurred, where it is strided.
+        in_place_of_pools: whether max pools make way, as average pools always do.
 
     Raises:
         ValueError: a strided layer that has no place for a blur behind it, with its name.
     """
-    first = next((m for m in network.modules() if isinstance(m, Conv)), None)
     blocks = residual_blocks(network)
     pools: list[Place] = []
     convs: list[Place] = []
-    for name, layer in network.named_modules():
-        if not isinstance(layer, Conv | nn.MaxPool2d | nn.AvgPool2d) or _stride(layer, name) == 1:
-            continue
-        if layer is first and not blur_stem:
-            continue
+    for name, layer, channels in _strided(network, blur_stem):
         try:
-            found = Place(layer, _stride(layer, name), _place(network, name, layer, blocks))
+            found = _found(network, name, layer, channels, blocks, in_place_of_pools)
         except ValueError as error:
             raise ValueError(f"strided layer {name or 'itself'!r}: {error}") from error
         (convs if isinstance(layer, Conv) else pools).append(found)
     return pools + convs
+
+
+def _strided(network: nn.Module, stem: bool) -> Iterator[tuple[str, Any, int]]:
+    """Strided layers by name, with their channels: their own word, or the last convolution's."""
+    first = next((m for m in network.modules() if isinstance(m, Conv)), None)
+    channels = 0
+    for name, layer in network.named_modules():
+        if isinstance(layer, Conv):
+            channels = layer.out_channels
+        if not isinstance(layer, Conv | nn.MaxPool2d | nn.AvgPool2d) or _stride(layer, name) == 1:
+            continue
+        if stem or layer is not first:
+            yield name, layer, getattr(layer, "channels", channels)
+
+
+def _found(
+    network: nn.Module,
+    name: str,
+    layer: Any,
+    channels: int,
+    blocks: Mapping[str, nn.Module],
+    in_place: bool,
+) -> Place:
+    """The place of one strided layer."""
+    block = next((b for b in blocks if name.startswith(f"{b}." if b else "")), None)
+    stride = _stride(layer, name)
+    if block is None or not isinstance(layer, Conv):
+        return Place(layer, stride, channels, block, _place(network, name, layer, in_place))
+    set_blur = _place_in_block(blocks[block], layer)
+    inside = layer in main_path(blocks[block])
+    return Place(layer, stride, channels if inside else layer.in_channels, block, set_blur)
 
 
 def _stride(layer: nn.Module, name: str) -> int:
@@ -80,17 +118,14 @@ def _stride(layer: nn.Module, name: str) -> int:
     return int(stride[0])  # type: ignore[arg-type]
 
 
-def _place(network: nn.Module, name: str, layer: nn.Module, blocks: dict[str, nn.Module]) -> Put:
-    """What puts the blur of one strided layer."""
+def _place(network: nn.Module, name: str, layer: nn.Module, in_place: bool) -> Put:
+    """What puts the blur of a pool, or of a strided convolution outside of residual blocks."""
     owner, _, leaf = name.rpartition(".")
     parent = network.get_submodule(owner)
-    if isinstance(layer, nn.AvgPool2d):
+    if isinstance(layer, nn.AvgPool2d) or (in_place and isinstance(layer, nn.MaxPool2d)):
         return partial(setattr, parent, leaf)
     if isinstance(layer, nn.MaxPool2d):
         return partial(_set_behind, parent, leaf)
-    for block_name, block in blocks.items():
-        if name.startswith(f"{block_name}." if block_name else ""):
-            return _place_in_block(block, layer)
     if isinstance(parent, nn.Sequential):
         return partial(_set_behind, parent, _last_activation(parent, leaf))
     if leaf == "conv1" and hasattr(parent, "maxpool"):

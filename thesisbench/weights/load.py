@@ -63,7 +63,12 @@ def _check(network: nn.Module, given: dict[str, Tensor], name: str, head: str) -
     """
     own = network.state_dict()
     kind = type(network).__name__
-    missing = sorted(k for k in own.keys() - given.keys() if "num_batches_tracked" not in k)
+    anew = _new_layers(network)
+    missing = sorted(
+        k
+        for k in own.keys() - given.keys()
+        if "num_batches_tracked" not in k and not k.startswith(anew)
+    )
     extra = sorted(given.keys() - own.keys())
     for odd, words in ((missing, f"they lack {kind}'s"), (extra, f"{kind} has no")):
         if odd:
@@ -79,6 +84,12 @@ def _check(network: nn.Module, given: dict[str, Tensor], name: str, head: str) -
         classes = f"{len(given[key])} classes, {kind} has {len(own[key])}"
         raise UserError(f"weights {name} are of {classes}; head=new starts the classifier anew")
     return left | classifier if left else left
+
+
+def _new_layers(network: nn.Module) -> tuple[str, ...]:
+    """Beginnings of the names of tensors in layers that a variant put in, such as learned pools."""
+    marked = [n for n, m in network.named_modules() if getattr(m, "starts_anew", False)]
+    return tuple(f"{name}." for name in marked)
 
 
 def _classifier(network: nn.Module) -> set[str]:
