@@ -98,3 +98,35 @@ def test_a_fit_of_no_epoch_more_ends_near_where_the_first_ended(root: Path) -> N
     for key, value in kept(root).items():
         if "running" not in key and "num_batches" not in key:
             assert torch.equal(state[f"network.{key}"], value)
+
+
+class WithEncoder(nn.Module):
+    """Takes a whole classifier as its encoder, as DeepLab does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = ToyNet()
+        self.decoder = nn.Linear(2, 2)
+
+    def take_classifier(self, state: dict[str, torch.Tensor]) -> list[str]:
+        self.encoder.load_state_dict(state)
+        return ["what it left"]
+
+
+def test_a_network_that_takes_a_classifier_says_what_it_left(root: Path) -> None:
+    network, told = WithEncoder(), context(root)
+    own = network.decoder.weight.clone()
+    start_from(told, network)
+    assert all(torch.equal(network.encoder.state_dict()[k], v) for k, v in kept(root).items())
+    assert torch.equal(network.decoder.weight, own)
+    assert told.result.facts["start"] == {"run": "first", "left": ["what it left"]}
+
+
+def test_a_network_of_its_own_kind_starts_as_any_other(root: Path) -> None:
+    class Same(ToyNet):
+        def take_classifier(self, state: dict[str, torch.Tensor]) -> list[str]:
+            raise AssertionError("all names are its own")
+
+    network = Same()
+    start_from(context(root), network)
+    assert all(torch.equal(network.state_dict()[k], v) for k, v in kept(root).items())

@@ -4,7 +4,7 @@ config.yaml   the resolved configuration, written once when the run is planned
 lease.<n>     who executes it (see `lease`)
 state.json    how far its owner is, or why it failed; only a courtesy
 record.json   the result; once there it never changes
-log.txt  metrics.jsonl  attempts/<n>/checkpoints/  predictions/
+log.txt  metrics.jsonl  attempts/<n>/checkpoints/  predictions/  pictures/
 """
 
 from __future__ import annotations

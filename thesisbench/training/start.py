@@ -1,10 +1,13 @@
 """A fit that starts from the weights of another one: the input `start` of its step.
 
 Everything is taken over but layers of another shape, such as the classifier of other classes, which
-keep their random numbers. What was left out goes into the record.
+keep their random numbers. A network whose encoder may be that of a classifier says itself what it
+takes (`take_classifier`). What was left out goes into the record.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import nn
@@ -28,6 +31,11 @@ def start_from(context: StepContext, network: nn.Module) -> None:
     state = torch.load(needed.weights, weights_only=True, map_location="cpu")
     given = {k.removeprefix(_PREFIX): v for k, v in state.items() if k.startswith(_PREFIX)}
     own = network.state_dict()
+    take: Any = getattr(network, "take_classifier", None)
+    if take is not None and given.keys() != own.keys():
+        left = take(given)
+        context.result.facts["start"] = {"run": needed.folder.id, "left": left}
+        return
     if odd := sorted(given.keys() ^ own.keys()):
         text = f"run {needed.folder.id} does not fit {type(network).__name__}"
         raise UserError(f"{text}: only one of the two has {odd[0]}; choose the same backbone")

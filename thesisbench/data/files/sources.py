@@ -25,6 +25,7 @@ MODULES = {
     "imagenet": f"{HOME}.imagenet",
     "imagenet200": f"{HOME}.imagenet",
     "imagenet_subset": f"{HOME}.imagenet",
+    "pascal_voc2012_seg": f"{HOME}.voc",
 }
 BY_HAND = ("imagenet", "imagenet200", "imagenet_subset")  # nothing of it may be downloaded
 

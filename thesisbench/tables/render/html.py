@@ -9,13 +9,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from thesisbench.tables.render.layout import lay_out
+from thesisbench.tables.render.pictures import pictures_of
 from thesisbench.tables.render.provenance import provenance_of
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ SIGNS = {
     "fails": "✗",
     "not tested": "–",
 }
-_PICTURES = {".png": "image/png", ".svg": "image/svg+xml"}
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,6 @@ class Links:
             return ""
         at = self.pages.index(table) + step
         return self.pages[at] if 0 <= at < len(self.pages) else ""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture that a chapter adds: its caption, and the file as a data URI."""
-
-    caption: str
-    uri: str
 
 
 @dataclass(frozen=True)
@@ -95,7 +87,7 @@ def render_html(session: Session, table_id: str, links: Links | None = None) -> 
         links=links,
         heads=_heads(view),
         plot=draw(session, table_id),
-        pictures=list(_pictures(session, table_id)),
+        pictures=pictures_of(session, table_id),
         provenance=provenance_of(session, table_id),
         reproduce=None if view.targets_only else alone.command("reproduce"),
         at_scale=lambda scale: shlex.join(
@@ -155,17 +147,6 @@ def _heads(view: TableView) -> list[Sequence[Head]]:
     if parts == 2:
         rows.append([Head(t, 1, "col") for _ in view.columns for t in ("published", "ours")])
     return rows
-
-
-def _pictures(session: Session, table_id: str) -> Iterator[Picture]:
-    """Pictures beside the accepted results of a table at the session's scale."""
-    folder = session.catalog.tables[table_id]
-    place = folder.results(session.scale) / session.catalog.table(table_id).key
-    for path in sorted(place.glob("*")):
-        if kind := _PICTURES.get(path.suffix.lower()):
-            data = base64.b64encode(path.read_bytes()).decode()
-            caption = path.stem.replace("_", " ")
-            yield Picture(caption, f"data:{kind};base64,{data}")
 
 
 def count_words(words: Sequence[str], order: Mapping[str, str] = SIGNS) -> list[tuple[str, int]]:
