@@ -23,6 +23,8 @@ SUMMARIES = {
     "conv": "steps with other borders over one with same, beside their FLOPs",
     "f_conv_step": "a step of ResNets with full convolutions, against the ratio of FLOPs",
     "shift_evaluation": "64 shifts of an image together, and a pass over the data for each",
+    "lift_pool": "LiftDownPool against max pool and BlurPool, forward and backward",
+    "corruptions": "corrupting a batch of images, and each image by itself",
 }
 
 

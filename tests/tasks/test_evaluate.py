@@ -18,7 +18,7 @@ from thesisbench.data.module import ArrayDataModule
 from thesisbench.launch.jobs import DONE, FAILED
 from thesisbench.run import run_folder
 from thesisbench.store.folder import RunFolder
-from thesisbench.tasks.evaluate import predict
+from thesisbench.tasks.evaluate import error_rate, predict
 
 BURST = {"lr": 3e38, "weight_decay": 1e3}  # one step and the weights are infinite
 TOP_ONE: dict[str, Any] = {"_target_": "thesisbench.tasks.evaluate.TopOne"}
@@ -167,3 +167,22 @@ def test_a_metric_that_is_no_number_fails_by_name(tmp_path: Path) -> None:
     folder = toy_folder(tmp_path, "nan", config)
     assert run_folder(folder.path) == FAILED
     assert "metrics that are not finite numbers: bad" in folder.state().message
+
+
+def test_a_label_counts_among_the_largest_logits() -> None:
+    logits = torch.tensor([[4.0, 3, 2, 1, 0, -1], [4, 3, 2, 1, 0, -1], [4, 3, 2, 1, 0, -1]])
+    labels = torch.tensor([0, 4, 5])
+    assert error_rate(logits, labels, 1) == pytest.approx(200 / 3)
+    assert error_rate(logits, labels, 5) == pytest.approx(100 / 3)
+    assert error_rate(logits[:, :3], torch.tensor([2, 1, 0]), 5) == 0, "fewer than five classes"
+
+
+def test_error_rates_of_a_run_are_what_its_top_one_leaves(fit: RunFolder) -> None:
+    rates = {"_target_": "thesisbench.tasks.evaluate.ErrorRates", "split": "val"}
+    wrong = evaluation(fit, "errors", evaluation=rates)
+    right = evaluation(fit, "right")
+    assert run_folder(wrong.path) == run_folder(right.path) == DONE, wrong.read_state()
+    found, top1 = (record_of(f)["result"]["metrics"] for f in (wrong, right))
+    assert found["top1_error"] == pytest.approx(100 - top1["top1_val"])
+    assert found["top5_error"] == 0, "the toy has fewer than five classes"
+    assert record_of(wrong)["provenance"]["facts"]["evaluated"]["val"]["on"] > 0

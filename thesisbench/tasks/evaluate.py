@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from thesisbench.data.shares import gather
@@ -40,6 +41,43 @@ class TopOne:
         context.result.facts["data"] = data.fingerprint()
         context.result.facts["evaluated"] = evaluated
         return metrics
+
+
+class ErrorRates:
+    """Top-1 and top-5 error in percent on one split: metrics `top1_error` and `top5_error`.
+
+    The data are the step's own data set, or the fit's where the step has none.
+
+    Args:
+        split: name of the split.
+    """
+
+    def __init__(self, *, split: str = "val") -> None:
+        self.split = split
+
+    def __call__(self, context: StepContext) -> dict[str, float]:
+        """Evaluates the fit that is the input `weights`."""
+        network = context.fitted()
+        data = context.dataset() if context.config.get("dataset") else context.fitted_dataset()
+        logits, labels = predict(network, data, self.split)
+        context.save_predictions(self.split, logits.numpy())
+        counts = {"on": len(labels), "of": len(data.split(self.split))}
+        context.result.facts["data"] = data.fingerprint()
+        context.result.facts["evaluated"] = {self.split: counts}
+        return {f"top{k}_error": error_rate(logits, labels, k) for k in (1, 5)}
+
+
+def error_rate(logits: Float[Tensor, "n k"], labels: Int[Tensor, " n"], among: int) -> float:
+    """Percentage of samples whose label is not among the largest logits.
+
+    Args:
+        logits: of each sample.
+        labels: right classes.
+        among: how many of the largest; with fewer classes all are among them.
+    """
+    largest = logits.topk(min(among, logits.shape[1]), dim=1).indices
+    missed = (largest != labels[:, None]).all(1)
+    return 100.0 * int(missed.sum()) / len(labels)
 
 
 @torch.no_grad()

@@ -1,0 +1,1 @@
+"""Common corruptions and perturbations of images, for tests of robustness."""

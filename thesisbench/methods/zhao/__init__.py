@@ -1,0 +1,1 @@
+"""Methods of Zhao, Learning continuity for visual recognition."""
