@@ -16,10 +16,11 @@ from thesisbench.layers.lift_pool import LiftDownPool2d
 from thesisbench.layers.unpool import LiftUpPool2d
 
 CHANNELS, SPREAD = 6, 3.0  # of the maps; of the weights
+UNIT = 1e-15
 
 
 class InverseError:
-    """Largest differences, over sizes and draws, relative to the largest input.
+    """Largest differences, over sizes and draws, relative to the largest input, in 1e-15 of it.
 
     Metrics: `error` of up(down(x)) where LL is pooled; `details` of the bands of a map put together
     from recorded details and another LL, which must come back.
@@ -53,7 +54,7 @@ class InverseError:
             for _ in range(self.draws)
         ]
         errors, details = zip(*found, strict=True)
-        return {"error": max(errors), "details": max(details)}
+        return {"error": max(errors) / UNIT, "details": max(details) / UNIT}
 
     def _errors(self, height: int, width: int, generator: torch.Generator) -> tuple[float, float]:
         groups = None if self.depthwise else 1
