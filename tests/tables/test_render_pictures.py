@@ -24,11 +24,11 @@ def session(tmp_path: Path) -> Session:
     return made
 
 
-def leave(session: Session, run_id: str, *names: str, side: int = 4) -> None:
+def leave(session: Session, run_id: str, *names: str, red: int = 255) -> None:
     folder = session.store.root / run_id / "pictures"
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
-        Image.new("RGB", (side, side), (255, 0, 0)).save(folder / f"{name}.png")
+        Image.new("RGB", (4, 4), (red, 0, 0)).save(folder / f"{name}.png")
 
 
 def runs_of(session: Session, row: str) -> list[str]:
@@ -50,6 +50,21 @@ def test_the_page_holds_the_pictures_of_the_first_seed_of_a_row(session: Session
     assert kind == "data:image/png;base64"
     path = session.store.root / first / "pictures" / "image_0_true.png"
     assert base64.b64decode(data) == path.read_bytes()
+
+
+def test_rows_stand_side_by_side_and_what_they_share_is_shown_once(session: Session) -> None:
+    table = session.catalog.table("toy.t1")
+    first, second = [row for row in table.rows if _has_runs(session, row)][:2]
+    for row, red in ((first, 10), (second, 20)):
+        leave(session, runs_of(session, row)[0], "a_input")
+        leave(session, runs_of(session, row)[0], "b_output", "c_output", red=red)
+    labels = [table.rows[row].label for row in (first, second)]
+    wanted = ["a input", *(f"{label}: {n} output" for n in "bc" for label in labels)]
+    assert [p.caption for p in pictures_of(session, "toy.t1")] == wanted
+
+
+def _has_runs(session: Session, row: str) -> bool:
+    return any(cell.runs for (_, r, _c), cell in session.plan.cells.items() if r == row)
 
 
 def test_a_table_without_pictures_has_no_such_section(session: Session) -> None:

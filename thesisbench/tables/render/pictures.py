@@ -1,12 +1,14 @@
 """Pictures on the page of a table: those kept beside accepted results, and those that runs left.
 
 A run leaves `pictures/*.png` in its folder (`thesisbench.pictures`). Of each row the first seed is
-shown, so that rows can be compared; the file holds them whole, hence few and small ones.
+shown, and pictures of one name stand side by side, so that rows can be compared; one that is the
+same in several rows is shown once. The file holds them whole, hence few and small ones.
 """
 
 from __future__ import annotations
 
 import base64
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -44,16 +46,29 @@ def pictures_of(session: Session, table_id: str) -> list[Picture]:
 
 
 def _of_runs(session: Session, table_id: str) -> Iterator[Picture]:
-    """Pictures of the first seed's run of each row, in the order of the rows."""
+    """Pictures of the first seed's run of each row, by name and then in the order of the rows."""
+    rows = session.catalog.table(table_id).rows
+    found: dict[str, dict[bytes, list[tuple[str, Path]]]] = defaultdict(dict)
+    for row, path in _paths(session, table_id):
+        found[path.stem].setdefault(path.read_bytes(), []).append((row, path))
+    for name in sorted(found):
+        for same in found[name].values():
+            row, path = same[0]
+            shared = len({r for r, _ in same}) > 1
+            yield _picture(path, name if shared else f"{rows[row].label}: {name}")
+
+
+def _paths(session: Session, table_id: str) -> Iterator[tuple[str, Path]]:
+    """Row and picture, each picture once."""
     table = session.catalog.table(table_id)
-    shown: set[Path] = set()
+    seen: set[Path] = set()
     for row, column in ((r, c) for r in table.rows for c in table.columns):
         cell = session.plan.cells.get((table_id, row, column))
         for run_id in next(iter(cell.runs.values()), ()) if cell is not None else ():
             for path in _files(session.store.root / run_id / RUN_PICTURES):
-                if path not in shown:
-                    shown.add(path)
-                    yield _picture(path, f"{table.rows[row].label}: {path.stem}")
+                if path not in seen:
+                    seen.add(path)
+                    yield row, path
 
 
 def _files(folder: Path) -> list[Path]:
