@@ -89,7 +89,9 @@ def _print_result(claim: Claim, kept: AcceptedClaim, console: Console) -> None:
     say(console, f"Accepted: {kept.words}", "bold", above=True)
     if kept.verdict.why:
         say(console, f"Why: {kept.verdict.why}", indent=2)
-    console.print(Padding(atoms_grid(claim_view(kept.verdict, claim)), (0, 0, 0, 2)))
+    console.print(
+        Padding(atoms_grid(claim_view(kept.verdict, claim, seeds_needed=False)), (0, 0, 0, 2))
+    )
 
 
 def _commands(library: Library, claim: Claim) -> list[str]:

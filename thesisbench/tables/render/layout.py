@@ -144,9 +144,17 @@ def _claims(session: Session, table_id: str) -> tuple[ClaimView, ...]:
     return tuple(claim_view(v, stated.get(v.claim)) for v in claims_on(session, table_id))
 
 
-def claim_view(verdict: ClaimVerdict, stated: Claim | None) -> ClaimView:
-    """What a claim came to, in words; `stated` is the claim itself, where it is still stated."""
-    alpha = stated.alpha_per_look if stated else None
+def claim_view(
+    verdict: ClaimVerdict, stated: Claim | None, *, seeds_needed: bool = True
+) -> ClaimView:
+    """What a claim came to, in words.
+
+    Args:
+        verdict: of the claim.
+        stated: the claim itself, where it is still stated.
+        seeds_needed: say of atoms of low power how many seeds they need, which is computed.
+    """
+    alpha = stated.alpha_per_look if stated and seeds_needed else None
     atoms = tuple(_atom(atom, alpha) for atom in verdict.atoms)
     no_grid = atoms and all(atom.why.endswith(TARGETS_ONLY) for atom in atoms)
     return ClaimView(
