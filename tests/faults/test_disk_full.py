@@ -168,8 +168,8 @@ def test_a_disk_without_room_for_any_record_ends_the_sweep_in_one_line(tmp_path:
     states = {toy.store.state(i).name for i in toy.store.ids()}
     assert "interrupted" in states
     assert states <= {"interrupted", "queued"}
-    assert litter(toy.store.root) == []
-    again = toy.start(*words)
+    again = toy.start(*words)  # a child killed while it wrote may have left a temporary file
     out, err = again.communicate(timeout=120)
     assert again.returncode == 0, out + err
+    assert litter(toy.store.root) == []
     assert len(results(toy)) == 6
