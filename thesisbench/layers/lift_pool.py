@@ -15,6 +15,7 @@ layers; the thesis prints plain norms. See also `thesisbench.layers.lift_step`.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -45,7 +46,7 @@ Reduce = Literal["sum", "concat"]
 BANDS = Bands._fields
 
 
-class LiftPool2d(nn.Module):
+class LiftPool2d(nn.Module, ABC):
     """What learned and fixed lifting share: the choice of bands, and the record of the others.
 
     Args:
@@ -83,9 +84,9 @@ class LiftPool2d(nn.Module):
         pooled = _sum(chosen) if self.reduce == "sum" else torch.cat(chosen, dim=1)
         return pooled if _is_channels_last(x) else pooled.contiguous()
 
+    @abstractmethod
     def lift(self, x: Float[Tensor, "b c h w"]) -> Bands:
         """All four sub-bands of a map."""
-        raise NotImplementedError
 
     def _lift(self, x: Tensor, step: Step) -> Bands:
         # On a CPU, depthwise kernels are several times as fast with their channels last.
@@ -96,8 +97,9 @@ class LiftPool2d(nn.Module):
         """The map of this height and width with these sub-bands."""
         return from_phases(unlift_2d(bands, self._inverse_step))[..., : size[0], : size[1]]
 
+    @abstractmethod
     def _inverse_step(self, s: Tensor, d: Tensor, dim: int) -> Tensor:
-        raise NotImplementedError
+        """The pair (odd, then even samples along the batch) that gave s and d along an axis."""
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies have no record of a forward pass, whose graph cannot be copied."""
