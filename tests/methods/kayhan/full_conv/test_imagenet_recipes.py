@@ -8,13 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from toy_runs import toy_folder
+from recipe_runs import run_recipe
 
 from thesisbench.compose import Composer
 from thesisbench.data.imagenet200_classes import CLASSES
-from thesisbench.launch.jobs import DONE
-from thesisbench.run import run_folder
-from thesisbench.store.folder import RunFolder
 
 SMALL = [
     *("schedule.batch_size=4", "schedule.limit_batches=2", "schedule.epochs=1"),
@@ -49,13 +46,7 @@ def write_images(root: Path, wnids: tuple[str, ...], **counts: int) -> None:
 def run(
     composer: Composer, root: Path, recipe: str, *overrides: str, **needs: list[str]
 ) -> dict[str, Any]:
-    config = composer.compose([f"{CHAPTER}/{recipe}", *overrides]).config
-    folder: RunFolder = toy_folder(root, recipe, config, **needs)
-    assert run_folder(folder.path) == DONE, folder.read_state()
-    record = folder.read_record()
-    assert record is not None
-    assert record["result"]["outcome"] == "ok"
-    return record
+    return run_recipe(composer, root, f"{CHAPTER}/{recipe}", *overrides, **needs)[1]
 
 
 def test_imagenet200_trains_and_is_shifted(composer: Composer, tmp_path: Path) -> None:

@@ -7,12 +7,9 @@ from typing import Any
 
 import pytest
 from real_formats import write_cifar, write_imagenet, write_jpeg
-from toy_runs import toy_folder
+from recipe_runs import run_recipe
 
 from thesisbench.compose import Composer
-from thesisbench.launch.jobs import DONE
-from thesisbench.run import run_folder
-from thesisbench.store.folder import RunFolder
 
 FEW = ("fog", "snow")
 CHAPTER = "experiment=zhao/lift_pool"
@@ -40,13 +37,7 @@ def _data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def run(
     composer: Composer, root: Path, recipe: str, *overrides: str, **needs: list[str]
 ) -> dict[str, Any]:
-    config = composer.compose([f"{CHAPTER}/{recipe}", *overrides]).config
-    folder: RunFolder = toy_folder(root, recipe, config, **needs)
-    assert run_folder(folder.path) == DONE, folder.read_state()
-    record = folder.read_record()
-    assert record is not None
-    assert record["result"]["outcome"] == "ok"
-    return record
+    return run_recipe(composer, root, f"{CHAPTER}/{recipe}", *overrides, **needs)[1]
 
 
 def test_cifar100_trains_with_a_pool_and_is_tested(composer: Composer, tmp_path: Path) -> None:

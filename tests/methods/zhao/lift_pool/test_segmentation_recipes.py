@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 import torch
+from recipe_runs import run_recipe
 from toy_runs import toy_folder
 from voc_format import write_voc
 
 from thesisbench.compose import Composer
 from thesisbench.instantiate import make
-from thesisbench.launch.jobs import DONE, FAILED
+from thesisbench.launch.jobs import FAILED
 from thesisbench.run import run_folder
 from thesisbench.step import build_network
 from thesisbench.store.folder import RunFolder
@@ -44,13 +45,7 @@ def _data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def run(
     composer: Composer, root: Path, recipe: str, *words: str, **needs: list[str]
 ) -> tuple[RunFolder, dict[str, Any]]:
-    config = composer.compose([f"{CHAPTER}/{recipe}", *words]).config
-    folder = toy_folder(root, recipe, config, **needs)
-    assert run_folder(folder.path) == DONE, folder.read_state()
-    record = folder.read_record()
-    assert record is not None
-    assert record["result"]["outcome"] == "ok"
-    return folder, record
+    return run_recipe(composer, root, f"{CHAPTER}/{recipe}", *words, **needs)
 
 
 @pytest.mark.parametrize(
