@@ -4,9 +4,9 @@ Kayhan, chapter 2, stand-ins of Experiments 1 and 3: stages of 16, 32 and 64 cha
 blocks behind a 3x3 convolution, as the ResNets for CIFAR of He et al., arXiv 1512.03385. With one
 block a stage it is ResNet-8 (receptive field 25), with 2, 3 and 2 blocks the receptive field is 61.
 
-*Deviations*. With `positions` the last pool is a sum divided by a fixed number, so that black around
-a small object, which full convolutions enlarge maps by, does not dilute the object's features;
-without it, the default, it is the mean as in the thesis's networks.
+*Deviations*. With `positions` the last pool is a sum divided by a fixed number, so that black
+around a small object, which full convolutions enlarge maps by, does not dilute the object's
+features; without it, the default, it is the mean as in the thesis's networks.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ _INHERITED = (
     *(*THREADS, *ALLOCATOR, *RANKS, *SLURM, VISIBLE),
     *(ALLOW_VARIABLE, "PYTHONPATH", "THESISBENCH_DATA"),
 )
+SERVER_MODULE = "thesisbench.launch.fork_server"  # what the server changes in itself
 SERVERS = 5  # that may be killed, one after the other, before a run starts
 _served: list[Any] = []  # what the running server was started with
 
@@ -162,7 +163,7 @@ def _serve(preload: Sequence[str]) -> None:
     if _served != [settings]:
         stop_server()
         _served[:] = [settings]
-        multiprocessing.set_forkserver_preload(list(preload))
+        multiprocessing.set_forkserver_preload([SERVER_MODULE, *preload])
 
 
 def stop_server() -> None:
