@@ -71,6 +71,14 @@ def test_wrapped_and_parallel_files_are_read(wrapper: str, place: Path) -> None:
     assert torch.equal(network.conv.weight, source.conv.weight)
 
 
+def test_files_that_are_named_as_old_archives_are_read(place: Path) -> None:
+    state = Tiny().state_dict()
+    torch.save(state, place / "tiny.pth.tar", _use_new_zipfile_serialization=False)
+    network = Tiny()
+    load_weights(network, NAME)
+    assert all(torch.equal(v, network.state_dict()[k]) for k, v in state.items())
+
+
 def test_safetensors_are_read(place: Path) -> None:
     from safetensors.torch import save_file
 

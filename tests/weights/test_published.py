@@ -6,7 +6,7 @@ import pytest
 
 from thesisbench.browse.library import Library
 from thesisbench.errors import UserError
-from thesisbench.weights.published import TIMM, TORCHVISION, may_be_downloaded, published
+from thesisbench.weights.published import AUTHORS, TIMM, TORCHVISION, may_be_downloaded, published
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def registered() -> dict[str, str]:
 
 def test_every_registered_name_that_may_be_downloaded_can_be(registered: dict[str, str]) -> None:
     names = [name for name in registered if may_be_downloaded(name)]
-    assert set(TORCHVISION) | set(TIMM) <= set(names), "the tables have no other names"
+    assert {*TORCHVISION, *TIMM, *AUTHORS} <= set(names), "the tables have no other names"
     assert len(names) > 15
     for name in names:
         (url,) = published(name).urls
@@ -41,6 +41,12 @@ def test_weights_of_timm() -> None:
     assert hub.checksum is None
     assert hub.urls == ("https://huggingface.co/timm/dpn92.mx_in1k/resolve/main/model.safetensors",)
     assert published("imagenet_resnet18_timm").urls
+
+
+def test_weights_that_only_their_authors_publish() -> None:
+    found = published("imagenet_bagnet33")
+    assert found.file == "bagnet32-2ddd53ed.pth.tar"
+    assert found.checksum is None
 
 
 @pytest.mark.parametrize("name", ["flownet", "imagenet_hrnet_w32", "kinetics400_x3d_m", "x"])

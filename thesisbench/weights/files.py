@@ -19,7 +19,7 @@ from thesisbench.errors import UserError
 from thesisbench.store.runs import data_root
 from thesisbench.weights.published import Published, may_be_downloaded, published
 
-ENDINGS = (".pth", ".pt", ".safetensors")
+ENDINGS = (".pth", ".pt", ".pth.tar", ".safetensors")
 WRAPPERS = ("state_dict", "model")  # keys under which files keep the weights themselves
 
 
@@ -35,7 +35,7 @@ def weights_file(name: str) -> Path:
         UserError: there is none, or more than one that may be meant.
     """
     folder = weights_folder(name)
-    found = sorted(p for p in folder.glob("*") if p.suffix in ENDINGS and p.name[0] != ".")
+    found = sorted(p for p in folder.glob("*") if p.name.endswith(ENDINGS) and p.name[0] != ".")
     if not found:
         raise UserError(f"no weights in {folder}: run `thesisbench weights prepare {name}`")
     if len(found) > 1:

@@ -1,7 +1,8 @@
-"""Which weights torchvision and timm publish under the names of `experiments/weights.yaml`.
+"""Which weights are published under the names of `experiments/weights.yaml`.
 
 `imagenet_<model>_torchvision` are the IMAGENET1K_V1 weights of that model of torchvision, and
-`imagenet_<model>_timm` those of that model of timm; other names stand in the tables below.
+`imagenet_<model>_timm` those of that model of timm; other names stand in the tables below, the last
+of which has weights that only their authors publish.
 
 *Deviations*. The theses predate the second, better weights of torchvision (V2): V1 are taken.
 RAFT's `C_T_SKHT_V1` are those of its authors, in torchvision's form.
@@ -27,6 +28,13 @@ TIMM = {
     "imagenet_dpn98_timm": "dpn98.mx_in1k",
     "imagenet_mobilenetv2_timm": "mobilenetv2_100.ra_in1k",
 }
+# BagNet-33 of Brendel and Bethge (MIT licence); no checksum of it is published.
+AUTHORS = {
+    "imagenet_bagnet33": (
+        "https://bitbucket.org/wielandbrendel/bag-of-feature-pretrained-models/raw/"
+        "249e8fa82c0913623a807d9d35eeab9da7dcc2a8/bagnet32-2ddd53ed.pth.tar"
+    ),
+}
 _NAMED = re.compile(r"imagenet_(?P<model>\w+)_(?P<package>torchvision|timm)")
 _HASH = re.compile(r"-([0-9a-f]{8,})\.")  # torchvision and timm put it into the name of the file
 
@@ -45,8 +53,8 @@ class Published:
 
 
 def may_be_downloaded(name: str) -> bool:
-    """Whether the name is one of torchvision's or timm's, judged by the name alone."""
-    return name in TORCHVISION or name in TIMM or _NAMED.fullmatch(name) is not None
+    """Whether the name is one of the tables', torchvision's or timm's, judged by it alone."""
+    return name in {**TORCHVISION, **TIMM, **AUTHORS} or _NAMED.fullmatch(name) is not None
 
 
 def published(name: str) -> Published:
@@ -55,6 +63,8 @@ def published(name: str) -> Published:
     Raises:
         UserError: the package has no such model or no weights of it.
     """
+    if name in AUTHORS:
+        return Published((AUTHORS[name],), AUTHORS[name].rpartition("/")[2], None)
     matched = _NAMED.fullmatch(name)
     if name in TORCHVISION or (matched and matched["package"] == "torchvision"):
         url = _torchvision_url(name, matched["model"] if matched else "")
