@@ -6,15 +6,14 @@ import contextlib
 import gzip
 import hashlib
 import http.client
-import os
 import shutil
-import sys
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from thesisbench.data.files.resume import fetch_rest, locked, partial_of
 from thesisbench.errors import UserError
 from thesisbench.store.files import plain_errors
 
@@ -41,6 +40,8 @@ def fits(path: Path, checksum: str) -> bool:
 
 def download(urls: Sequence[str], path: Path, checksum: str | None = None) -> None:
     """Puts a file in its place, from the first address that has it, unless it is there.
+
+    A download that was cut off goes on where it was, if the checksum is known.
 
     Args:
         urls: addresses, tried in order.
@@ -72,16 +73,17 @@ def download(urls: Sequence[str], path: Path, checksum: str | None = None) -> No
 
 
 def _download_one(url: str, path: Path, checksum: str | None) -> None:
-    from torch.hub import download_url_to_file
-
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        download_url_to_file(url, str(partial), progress=sys.stderr.isatty())
-        if checksum is not None and not fits(partial, checksum):
-            raise RuntimeError(f"the download does not have the checksum {checksum}")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    partial, again = partial_of(path), checksum is not None
+    with locked(partial, keep=again) as file:
+        try:
+            fetch_rest(url, file)
+            if checksum is not None and not fits(partial, checksum):
+                again = False
+                raise RuntimeError(f"the download does not have the checksum {checksum}")
+            partial.replace(path)
+        finally:
+            if partial.exists() and not (again and partial.stat().st_size):
+                partial.unlink()
 
 
 @contextlib.contextmanager
