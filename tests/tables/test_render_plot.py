@@ -12,6 +12,7 @@ import pytest
 from odd_table import OURS, fill, open_session, write_chapter
 from page_reader import read_page
 
+from thesisbench.errors import SpecError
 from thesisbench.tables.render.html import render_html
 from thesisbench.tables.render.plot import Drawing, draw
 from thesisbench.tables.render.plot_data import PlotData, Point, plot_data
@@ -150,8 +151,44 @@ def test_points_of_a_curve_are_in_order(tmp_path: Path) -> None:
     assert [p.x for p in first.points] == [2, 4]
 
 
+def test_one_column_against_another(tmp_path: Path) -> None:
+    session = open_figure(tmp_path, plot="{kind: scatter, against: loss, series: net}")
+    data = data_of(session)
+    assert (data.categories, data.xlabel) == ((), "Loss (%) ↓")
+    assert [band.label for band in data.bands] == ["AP $x_<b> (%) ↑"]
+    (series,) = data.series
+    assert series.points == (Point(18.6, 81.4, name="Same"),)
+    assert data.caption.endswith("2 values have no place on these axes.")  # they have no loss
+    fill(session)
+    ours = [s for s in data_of(session).series if s.ours and s.name == "a"]
+    (point,) = ours[0].points
+    assert point.x == pytest.approx(100 - fmean(OURS_PLAIN))
+    assert (point.sd, point.x_sd) == (pytest.approx(stdev(OURS_PLAIN)),) * 2
+    assert ">Same<" in drawn(session).svg
+
+
 @pytest.mark.parametrize(
-    "plot", ["{kind: bar}", "{kind: line, x: size, log: [x]}", "{kind: scatter}", "{kind: line}"]
+    ("plot", "said"),
+    [
+        ("{kind: scatter, against: los}", "plot.against: unknown column 'los'"),
+        ("{kind: line, against: loss}", "plot.against is for `kind: scatter` without `x`"),
+        ("{kind: scatter, against: loss, x: size}", "plot.against is for `kind: scatter`"),
+    ],
+)
+def test_a_column_that_cannot_be_an_axis_is_refused(tmp_path: Path, plot: str, said: str) -> None:
+    with pytest.raises(SpecError, match=re.escape(said)):
+        data_of(open_figure(tmp_path, plot=plot))
+
+
+@pytest.mark.parametrize(
+    "plot",
+    [
+        "{kind: bar}",
+        "{kind: line, x: size, log: [x]}",
+        "{kind: scatter}",
+        "{kind: scatter, against: loss}",
+        "{kind: line}",
+    ],
 )
 @pytest.mark.parametrize("scale", ["small", "paper"])
 def test_the_drawing_is_one_clean_element(tmp_path: Path, plot: str, scale: str) -> None:
@@ -172,8 +209,9 @@ def test_the_drawing_is_one_clean_element(tmp_path: Path, plot: str, scale: str)
     assert {name.split("-")[0] for name in ids} == {"plot"}
     assert "metadata" not in drawing.svg
     texts = [e.text for e in svg.all("text")]
-    assert any("AP $x_<b>, published" in text for text in texts)
-    assert any("AP $x_<b>, ours" in text for text in texts)
+    name = "" if "against" in plot else "AP $x_<b>, "  # the only column left needs no name
+    assert any(f"{name}published" in text for text in texts)
+    assert any(f"{name}ours" in text for text in texts)
 
 
 def test_colours_are_variables_in_a_page_and_plain_in_a_file(tmp_path: Path) -> None:

@@ -71,12 +71,14 @@ class Plot(Struct, frozen=True):
     Attributes:
         kind: of marks; a column is a series.
         x: settings key whose number is a row's place on the axis; "row" takes rows in order.
+        against: column whose values are the places instead (scatter); points bear row labels.
         series: settings key by which rows belong to one curve or another.
         log: axes with a logarithmic scale.
     """
 
     kind: Literal["line", "bar", "scatter"]
     x: str = "row"
+    against: str | None = None
     series: str | None = None
     xlabel: str = ""
     ylabel: str = ""
@@ -167,6 +169,18 @@ def _check_layout(table: Table, origin: str) -> None:
     for place, key in (("x", table.plot.x), ("series", table.plot.series)):
         if key not in (None, "row", *known):
             raise SpecError(f"{origin}: plot.{place}: {unknown('setting', str(key), known)}")
+    _check_against(table, table.plot, origin)
+
+
+def _check_against(table: Table, plot: Plot, origin: str) -> None:
+    if plot.against is None:
+        return
+    if plot.against not in table.columns:
+        known = tuple(table.columns)
+        raise SpecError(f"{origin}: plot.against: {unknown('column', plot.against, known)}")
+    if plot.kind != "scatter" or plot.x != "row" or len(table.columns) < 2:
+        text = "plot.against is for `kind: scatter` without `x`, of a table with another column"
+        raise SpecError(f"{origin}: {text}")
 
 
 def _assignments(table: Table) -> list[tuple[str, dict[str, LevelName]]]:

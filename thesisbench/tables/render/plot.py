@@ -173,7 +173,18 @@ def _curve(ax: Axes, series: Series, *, joined: bool) -> Any:
     x, y = [p.x for p in series.points], [p.y for p in series.points]
     if any(p.sd for p in series.points):
         spread = [p.sd or 0.0 for p in series.points]
-        ax.errorbar(x, y, spread, fmt="none", ecolor=colour, elinewidth=1, capsize=3)
+        across = [p.x_sd or 0.0 for p in series.points]
+        sides = across if any(across) else None
+        ax.errorbar(x, y, spread, sides, fmt="none", ecolor=colour, elinewidth=1, capsize=3)
+    for point in (p for p in series.points if p.name):
+        ax.annotate(
+            point.name,
+            (point.x, point.y),
+            (5, 4),
+            textcoords="offset points",
+            fontsize="small",
+            parse_math=False,
+        )
     dashes: Any = ("-" if series.ours else (0, (4, 2))) if joined else "none"
     return ax.plot(x, y, linestyle=dashes, color=colour, **look)[0]
 

@@ -26,11 +26,17 @@ BARS = Plot(kind="bar")  # how a figure is drawn that does not say it
 
 @dataclass(frozen=True)
 class Point:
-    """A number: its place on the x axis (of bars: the index of its category), value and sd."""
+    """A number: its place on the x axis (of bars: the index of its category), value and sd.
+
+    Attributes:
+        x_sd: of the place, where it was measured too. name: written beside it.
+    """
 
     x: float
     y: float
     sd: float | None = None
+    x_sd: float | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,14 +116,16 @@ def plot_data(session: Session, table_id: str) -> PlotData | None:
     bands = tuple(filter(None, map(reading.band, _groups(table))))
     if not bands:
         return None
-    log = tuple(plot.log)
-    return PlotData(plot.kind, plot.xlabel, log, reading.categories, bands, reading.caption(bands))
+    xlabel = plot.xlabel or (header(table.columns[plot.against]) if plot.against else "")
+    caption, log = reading.caption(bands), tuple(plot.log)
+    return PlotData(plot.kind, xlabel, log, reading.categories, bands, caption)
 
 
 def _groups(table: Table) -> list[dict[str, Column]]:
-    """Columns by unit; those without a unit by metric."""
+    """Columns by unit, but for one that is the x axis; those without a unit by metric."""
     groups: dict[str, dict[str, Column]] = {}
-    for key, column in table.columns.items():
+    against = table.plot.against if table.plot else None
+    for key, column in ((k, c) for k, c in table.columns.items() if k != against):
         groups.setdefault(column.unit or column.metric, {})[key] = column
     return list(groups.values())
 
@@ -131,7 +139,7 @@ class _Reading:
         self.several = len(_groups(table)) > 1
         cells = [c for c in session.cells.values() if c.table == table.id and _mean(c) is not None]
         self.comparable = all(cell.comparable for cell in cells)
-        numeric = plot.kind != "bar" and plot.x != "row"
+        numeric = plot.kind != "bar" and (plot.x != "row" or plot.against is not None)
         self.places = {} if numeric else self._places()
         self.categories = tuple(self.places.values())
 
@@ -185,22 +193,24 @@ class _Reading:
         return ", ".join(filter(None, parts))
 
     def _point(self, cell: Cell, *, ours: bool) -> Point | None:
-        mean, sd = (_mean(cell) or (None, None)) if ours else (cell.target.value, None)
-        if mean is None or not math.isfinite(mean):
+        mean, sd = _value(cell, ours=ours)
+        if mean is None:
             return None
-        x = self._place(cell.row)
+        x, x_sd = self._place(cell.row, ours=ours)
         if x is None or ("y" in self.plot.log and mean <= 0):
             self.left_out.add((cell.row, cell.column))
             return None
-        return Point(x, float(mean), sd)
+        return Point(x, mean, sd, x_sd, self._category(cell.row) if self.plot.against else "")
 
-    def _place(self, row: str) -> float | None:
+    def _place(self, row: str, *, ours: bool) -> tuple[float | None, float | None]:
+        """Where on the axis a row is, and the sd of that."""
         if self.places:
-            return float(list(self.places).index(self._identity(row)))
-        x = self.table.rows[row].settings.get(self.plot.x)
-        if isinstance(x, bool) or not isinstance(x, int | float) or not math.isfinite(x):
-            return None
-        return None if "x" in self.plot.log and x <= 0 else float(x)
+            return float(list(self.places).index(self._identity(row))), None
+        if self.plot.against is not None:
+            x, sd = _value(self.session.cells[self.table.id, row, self.plot.against], ours=ours)
+        else:
+            x, sd = _number(self.table.rows[row].settings.get(self.plot.x)), None
+        return (None, None) if x is None or ("x" in self.plot.log and x <= 0) else (x, sd)
 
     def _places(self) -> dict[str, str]:
         """What tells one place on the axis from another -> its name."""
@@ -252,6 +262,19 @@ def _mean(cell: Cell) -> tuple[float, float | None] | None:
         return None
     mean, sd = mean_and_sd(values)
     return mean, sd if len(values) > 1 else None
+
+
+def _value(cell: Cell, *, ours: bool) -> tuple[float | None, float | None]:
+    """Mean and sd of ours, or what is published; None where there is no finite number."""
+    mean, sd = (_mean(cell) or (None, None)) if ours else (cell.target.value, None)
+    return (None, None) if mean is None or not math.isfinite(mean) else (float(mean), sd)
+
+
+def _number(setting: Any) -> float | None:
+    """A setting that is a finite number."""
+    if isinstance(setting, bool) or not isinstance(setting, int | float):
+        return None
+    return float(setting) if math.isfinite(setting) else None
 
 
 def _stands_in(record: Any) -> bool:
