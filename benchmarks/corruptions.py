@@ -1,8 +1,7 @@
-"""The 15 corruptions of a batch over the same one image at a time (NumPy, SciPy, Pillow).
+"""The 15 corruptions of a batch over the same one image at a time (scikit-image, SciPy, Pillow).
 
-scikit-image is no dependency; its functions for these rest on the same calls (see
-`corruptions_by_image`). The released order of the glass blur is a loop over pixels there, so that
-the set without it stands beside the whole one. JPEG is Pillow's on both sides. Severities 1, 3
+The released order of the glass blur is a loop over pixels there, so that the set without it stands
+beside the whole one. JPEG is Pillow's on both sides. Severities 1, 3
 and 5.
 """
 

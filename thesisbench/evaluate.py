@@ -42,7 +42,7 @@ def evaluate(
         raise UserError(f"run {folder.id} is not done; `thesisbench status` says how far it is")
     if not overrides:
         return _repeat(folder, record)
-    if record["kind"] != "fit":
+    if record["kind"] != "fit" and not record["provenance"]["facts"].get("weights"):
         raise UserError(f"run {folder.id} is of kind {record['kind']}; evaluations need a fit")
     return _new(folder, record, list(overrides), Composer(config_dirs))
 

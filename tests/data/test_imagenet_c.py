@@ -59,9 +59,7 @@ def test_the_option_loads_images_of_224(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
     root = write_imagenet_c(tmp_path, ("fog",))
-    with pytest.raises(
-        UserError, match=r"no folder .*snow/1: unpack the archives of https://zenodo"
-    ):
+    with pytest.raises(UserError, match=r"no folder .*snow/1: run `thesisbench data prepare"):
         splits(root)
     with pytest.raises(UserError, match="fog/1 has 3 classes, not 1000"):
         splits(root, corruptions=["fog"], n_classes=1000)
@@ -69,7 +67,7 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
         splits(root, corruptions=["mist"])
     flat = tmp_path / "flat" / "fog" / "1"
     write_jpeg(flat / "a.JPEG", 0)
-    with pytest.raises(UserError, match="has images but no class folders"):
+    with pytest.raises(UserError, match="has files but no class folders"):
         splits(tmp_path / "flat", corruptions=["fog"], severities=[1])
     (tmp_path / "none" / "fog" / "1").mkdir(parents=True)
     with pytest.raises(UserError, match="no images in"):

@@ -22,7 +22,7 @@ from thesisbench.errors import UserError
 from thesisbench.launch.jobs import DONE
 from thesisbench.run import run_folder
 from thesisbench.store.folder import RunFolder
-from thesisbench.tasks import over_images, robustness
+from thesisbench.tasks import over_images, perturbations
 from thesisbench.tasks.crop_consistency import CropConsistency, drawn_offsets, windows_at
 from thesisbench.tasks.robustness import CorruptionTest, PerturbationTest
 
@@ -121,7 +121,7 @@ def test_perturbation_test_equals_frames_by_hand_in_parts_as_well(
     slow = network(scaled(frames.flatten(0, 1))).argmax(1).view(8, 5)
     data = module(Loading(batch_size=4))  # 6 clips are two whole batches of 4
     assert torch.equal(test.measure(network, data, "translate", seed=1), slow)
-    monkeypatch.setattr(robustness, "AT_ONCE", 3 * 16 * 16 * 3)
+    monkeypatch.setattr(perturbations, "AT_ONCE", 3 * 16 * 16 * 3)
     assert torch.equal(test.measure(network, data, "translate", seed=1), slow)
 
 

@@ -11,17 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import torch
-
 from thesisbench.data.bad_file import BadFileError
+from thesisbench.data.class_folders import labels_of
 from thesisbench.data.corruptions.severities import EXTRA, SEVERITIES, STANDARD
 from thesisbench.data.image_files import ImageList
-from thesisbench.data.imagenet_layout import scanned, wnids_of
+from thesisbench.data.imagenet_layout import scanned
 from thesisbench.errors import UserError, unknown
 from thesisbench.store.runs import data_root
 
-SITE = "https://zenodo.org/record/2235448"
 N_CLASSES = 1000
 
 
@@ -55,12 +52,7 @@ def imagenet_c_splits(
 
 def _split(root: Path, split: str, n_classes: int) -> ImageList:
     if not (root / split).is_dir():
-        text = f"no folder {root / split}: unpack the archives of {SITE} there"
+        text = f"no folder {root / split}: run `thesisbench data prepare imagenet_c`"
         raise BadFileError(f"{text}, or choose fewer corruptions with dataset.splits.corruptions")
     names = scanned(root, split)
-    if b"/" not in names[0]:
-        raise BadFileError(f"{root / split} has images but no class folders")
-    ids, labels = np.unique(wnids_of(root, split, names), return_inverse=True)
-    if len(ids) != n_classes:
-        raise BadFileError(f"{root / split} has {len(ids)} classes, not {n_classes}")
-    return ImageList(root / split, names, torch.from_numpy(labels))
+    return ImageList(root / split, names, labels_of(root / split, names, n_classes))

@@ -5,8 +5,9 @@ numbers stand in timm's validation script, and their means are those of google-r
 (0.886428 for Gaussian noise, and so on). AlexNet is torchvision's.
 
 *Deviations*. The flip rates of AlexNet on ImageNet-P, which the thesis divides by as well, are not
-here: neither the authors' code nor any other that we could look into prints them. A flip rate is
-normalised by those of an evaluated network, the input `reference`, in their place.
+here: no code that we could look into prints them, and the authors answer a question for AlexNet's
+rates with a web spreadsheet (hendrycks/robustness, issue 49) that we could not open. They are
+measured instead: flip rates are divided by those of an evaluated network, the input `reference`.
 """
 
 from __future__ import annotations

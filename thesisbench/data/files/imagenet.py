@@ -5,18 +5,14 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from rich.console import Console
-from rich.progress import track
 
 from thesisbench.data.bad_file import BadFileError
+from thesisbench.data.files.each import problems_of
 from thesisbench.data.files.fetch import fits, made_whole, unpack
 from thesisbench.data.files.sources import Checked, Say
 from thesisbench.data.image_files import FORMATS
@@ -129,7 +125,7 @@ def broken_images(folder: Path, names: Names) -> list[str]:
     JPEG files are decoded at an eighth of their size, which reads all of the file.
     """
 
-    def look(name: bytes) -> str | None:
+    def look(name: bytes) -> list[str]:
         path = folder / name.decode()
         try:
             with Image.open(path, formats=FORMATS) as image:
@@ -137,16 +133,7 @@ def broken_images(folder: Path, names: Names) -> list[str]:
                 image.load()
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             reason = " ".join(str(error).split()).replace(f" '{path}'", "")
-            return f"{path}: {reason}"
-        return None
+            return [f"{path}: {reason}"]
+        return []
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        looked = pool.map(look, names.tolist())
-        shown = track(
-            looked,
-            folder.name,
-            total=len(names),
-            console=Console(stderr=True),
-            disable=not sys.stderr.isatty(),
-        )
-        return [found for found in shown if found]
+    return problems_of(look, names.tolist(), folder.name)

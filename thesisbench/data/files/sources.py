@@ -24,10 +24,13 @@ MODULES = {
     "fashion_mnist": f"{HOME}.fashion",
     "imagenet": f"{HOME}.imagenet",
     "imagenet200": f"{HOME}.imagenet",
+    "imagenet_c": f"{HOME}.robustness",
+    "imagenet_p": f"{HOME}.robustness",
     "imagenet_subset": f"{HOME}.imagenet",
+    "office31": f"{HOME}.office31",
     "pascal_voc2012_seg": f"{HOME}.voc",
 }
-BY_HAND = ("imagenet", "imagenet200", "imagenet_subset")  # nothing of it may be downloaded
+BY_HAND = ("imagenet", "imagenet200", "imagenet_subset", "office31")  # none of it may be downloaded
 
 Say = Callable[[str], None]
 

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from rich.console import Console
-from rich.progress import track
-
 from thesisbench.data.bad_file import BadFileError
+from thesisbench.data.files.each import problems_of
 from thesisbench.data.files.fetch import FetchError, download, unpack
 from thesisbench.data.files.sources import Checked, Say
 from thesisbench.data.image_files import read_image
@@ -93,12 +88,7 @@ def broken_pairs(pairs: PairList, title: str, *, decode: bool) -> list[str]:
             problems += [unlike] if unlike else []
         return problems
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        console = Console(stderr=True)
-        looked = pool.map(look, range(len(pairs)))
-        quiet = not sys.stderr.isatty()
-        shown = track(looked, title, total=len(pairs), console=console, disable=quiet)
-        return [line for lines in shown for line in lines]
+    return problems_of(look, range(len(pairs)), title)
 
 
 def _try(read: Callable[[], T], problems: list[str]) -> T | None:

@@ -67,7 +67,16 @@ def test_imagenet_trains_and_is_tested_for_robustness(composer: Composer, tmp_pa
     assert {f"ce_{name}" for name in FEW} <= set(found)
     assert found["mce_norm"] >= found["mce"]  # AlexNet errs on fewer than all
     few = ["evaluation.crop=32", "evaluation.frames=3"]
-    found = run(composer, tmp_path, "perturbation_test", *WIDE, *few, **needs)["result"]["metrics"]
+    found = run(
+        composer,
+        tmp_path,
+        "perturbation_test",
+        "dataset=imagenet_wide",
+        "evaluation.stored=false",
+        *WIDE,
+        *few,
+        **needs,
+    )["result"]["metrics"]
     assert len(found) == 11
     crops = [*WIDE, "evaluation.crop=32"]
     found = run(composer, tmp_path, "consistency_test", *crops, **needs)["result"]["metrics"]

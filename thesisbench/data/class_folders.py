@@ -1,0 +1,33 @@
+"""Labels of files that lie in a folder for each class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from thesisbench.data.bad_file import BadFileError
+
+
+def labels_of(folder: Path, names: npt.NDArray[np.bytes_], n_classes: int) -> Int[Tensor, " n"]:
+    """The label of each file: the place of its class folder among all of them, sorted.
+
+    Args:
+        folder: that the class folders are in, for errors.
+        names: `class/file` of each.
+        n_classes: class folders that there must be.
+
+    Raises:
+        BadFileError: files outside of class folders, or another number of these.
+    """
+    if any(b"/" not in name for name in names):
+        raise BadFileError(f"{folder} has files but no class folders")
+    classes = np.array([name.partition(b"/")[0] for name in names])
+    found, labels = np.unique(classes, return_inverse=True)
+    if len(found) != n_classes:
+        raise BadFileError(f"{folder} has {len(found)} classes, not {n_classes}")
+    return torch.from_numpy(labels)
