@@ -24,6 +24,7 @@ SUMMARIES = {
     "f_conv_step": "a step of ResNets with full convolutions, against the ratio of FLOPs",
     "shift_evaluation": "64 shifts of an image together, and a pass over the data for each",
     "lift_pool": "LiftDownPool against max pool and BlurPool, forward and backward",
+    "weight_align": "a step with WeightAlign and with timm's layer, and a folded network",
     "corruptions": "corrupting a batch of images, and each image by itself",
 }
 

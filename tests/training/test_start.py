@@ -61,6 +61,19 @@ def test_everything_is_taken_over_but_layers_of_another_size(root: Path) -> None
     assert told.result.facts["start"] == {"run": "first", "left": ["head.bias", "head.weight"]}
 
 
+def test_what_a_variant_put_in_may_be_missing_and_nothing_else(root: Path) -> None:
+    network, weights, told = ToyNet(), kept(root), context(root)
+    network.head.register_parameter("gamma", nn.Parameter(torch.full((1,), 3.0)))
+    with pytest.raises(UserError, match=r"only one of the two has head\.gamma"):
+        start_from(told, network)
+    network.head.starts_anew = ("gamma",)  # type: ignore[assignment]
+    start_from(told, network)
+    state = network.state_dict()
+    assert state.pop("head.gamma") == 3
+    assert all(torch.equal(state[name], weights[name]) for name in weights)
+    assert told.result.facts["start"]["left"] == ["head.gamma"]
+
+
 def test_a_step_without_such_an_input_changes_nothing(root: Path) -> None:
     network = ToyNet()
     before = {k: v.clone() for k, v in network.state_dict().items()}

@@ -1,7 +1,8 @@
 """A fit that starts from the weights of another one: the input `start` of its step.
 
 Everything is taken over but layers of another shape, such as the classifier of other classes, which
-keep their random numbers. A network whose encoder may be that of a classifier says itself what it
+keep their random numbers, and what a variant put in (`starts_anew`), such as the factors of aligned
+weights. A network whose encoder may be that of a classifier says itself what it
 takes (`take_classifier`). What was left out goes into the record.
 """
 
@@ -13,6 +14,7 @@ import torch
 from torch import nn
 
 from thesisbench.errors import UserError
+from thesisbench.layers.own_layers import tensors_starting_anew
 from thesisbench.step import StepContext
 
 INPUT = "start"
@@ -36,10 +38,11 @@ def start_from(context: StepContext, network: nn.Module) -> None:
         left = take(given)
         context.result.facts["start"] = {"run": needed.folder.id, "left": left}
         return
-    if odd := sorted(given.keys() ^ own.keys()):
+    new = tensors_starting_anew(network) - given.keys()
+    if odd := sorted(given.keys() ^ own.keys() - new):
         text = f"run {needed.folder.id} does not fit {type(network).__name__}"
         raise UserError(f"{text}: only one of the two has {odd[0]}; choose the same backbone")
-    left = sorted(name for name in own if given[name].shape != own[name].shape)
+    left = sorted(n for n in own if n in new or given[n].shape != own[n].shape)
     if len(left) == len(own):
         raise UserError(f"run {needed.folder.id} has no layer of the size of this network's")
     network.load_state_dict({k: v for k, v in given.items() if k not in left}, strict=False)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from thesisbench.errors import UserError, unknown
+from thesisbench.layers.own_layers import tensors_starting_anew
 from thesisbench.weights.files import checked_digest, read_weights, weights_file
 
 HEADS = ("same", "new")
@@ -63,11 +64,9 @@ def _check(network: nn.Module, given: dict[str, Tensor], name: str, head: str) -
     """
     own = network.state_dict()
     kind = type(network).__name__
-    anew = _new_layers(network)
+    anew = tensors_starting_anew(network)
     missing = sorted(
-        k
-        for k in own.keys() - given.keys()
-        if "num_batches_tracked" not in k and not k.startswith(anew)
+        k for k in own.keys() - given.keys() if "num_batches_tracked" not in k and k not in anew
     )
     extra = sorted(given.keys() - own.keys())
     for odd, words in ((missing, f"they lack {kind}'s"), (extra, f"{kind} has no")):
@@ -84,12 +83,6 @@ def _check(network: nn.Module, given: dict[str, Tensor], name: str, head: str) -
         classes = f"{len(given[key])} classes, {kind} has {len(own[key])}"
         raise UserError(f"weights {name} are of {classes}; head=new starts the classifier anew")
     return left | classifier if left else left
-
-
-def _new_layers(network: nn.Module) -> tuple[str, ...]:
-    """Beginnings of the names of tensors in layers that a variant put in, such as learned pools."""
-    marked = [n for n, m in network.named_modules() if getattr(m, "starts_anew", False)]
-    return tuple(f"{name}." for name in marked)
 
 
 def _classifier(network: nn.Module) -> set[str]:
