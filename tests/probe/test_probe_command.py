@@ -106,7 +106,7 @@ def test_a_page_holds_picture_and_table_and_escapes_names(command: Command, tmp_
 
 BAD = {
     "equivariance": "Missing argument",
-    "equivariances red_green_net": "unknown probe 'equivariances'; valid: equivariance",
+    "equivariances red_green_net": "unknown probe 'equivariances'; valid: activations, equi",
     "equivariance resnet19": r"unknown run or backbone 'resnet19'; .*resnet18",
     "equivariance 0123abcd": "unknown run or backbone '0123abcd'",
     "equivariance none": "unknown run or backbone 'none'",

@@ -113,3 +113,13 @@ def write_brown(
         lines = [f"{a} {points[a]} 0 {b} {points[b]} 0 0\n" for a, b in pairs]
         (folder / scene / "m50_100000_100000_0.txt").write_text("".join(lines))
     return folder
+
+
+def write_office31(folder: Path, classes: Sequence[str], per_class: int = 2) -> Path:
+    """Domains of class folders of JPEG files; images of all sizes, numbered as published."""
+    for number, domain in enumerate(("amazon", "dslr", "webcam")):
+        for label, name in enumerate(classes):
+            for i in range(per_class):
+                path = folder / domain / "images" / name / f"frame_{i + 1:04}.jpg"
+                write_jpeg(path, 10_000 * number + 100 * label + i, (36 + 4 * i, 40))
+    return folder

@@ -29,6 +29,25 @@ def random_crop(
     return v2.Compose([crop, v2.RandomHorizontalFlip(), *_numbers(mean, std)])
 
 
+def random_window(
+    *,
+    resize: int = 256,
+    size: int = 224,
+    mean: Sequence[float] = MEAN,
+    std: Sequence[float] = STD,
+) -> Any:
+    """For training: the shorter side made `resize` long, a random window, half of them mirrored.
+
+    Args:
+        resize: pixels.
+        size: of the window, in pixels.
+        mean: subtracted from each channel, whose range is 0 to 1.
+        std: that it is then divided by.
+    """
+    window = [v2.Resize(resize, antialias=True), v2.RandomCrop(size)]
+    return v2.Compose([*window, v2.RandomHorizontalFlip(), *_numbers(mean, std)])
+
+
 def centre_crop(
     *,
     resize: int = 256,

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from thesisbench.errors import UserError, unknown
+from thesisbench.metrics.activations import layer_figures
 from thesisbench.probe.equivariance import MODES, Mode, measure, total_stride
 from thesisbench.probe.show import Report
+from thesisbench.probe.show_activations import ActivationReport
 from thesisbench.probe.subject import find_subject
 
 MOST, USUAL = 64, 16  # shifts: at most, and where the stride is not known
@@ -19,14 +21,15 @@ class Options:
 
     Attributes:
         shifts: largest, in pixels; None: twice the total stride, 64 at most.
-        mode: canvas or cyclic. images: how many. side: of noise images. split: of a run's data set.
+        mode: canvas (where None) or cyclic. images: how many; None: 16, of activations 128.
+        side: of noise images; None: 64, of activations 32. split: of a run's data set.
         config_dirs: the user's config groups.
     """
 
     shifts: int | None = None
-    mode: str = "canvas"
-    images: int = 16
-    side: int = 64
+    mode: str | None = None
+    images: int | None = None
+    side: int | None = None
     split: str | None = None
     config_dirs: tuple[str, ...] = ()
 
@@ -37,12 +40,12 @@ def equivariance(place: str, overrides: Sequence[str], options: Options) -> Repo
     Raises:
         UserError: no such thing, or a network that does not take the images.
     """
-    mode = _mode(options.mode)
+    mode = _mode(options.mode or MODES[0])
     found = find_subject(
         place,
         overrides,
-        count=options.images,
-        side=options.side,
+        count=options.images or 16,
+        side=options.side or 64,
         split=options.split,
         config_dirs=options.config_dirs,
     )
@@ -65,6 +68,39 @@ def equivariance(place: str, overrides: Sequence[str], options: Options) -> Repo
         mode=mode,
         stride=stride,
         changes=tuple(changes),
+    )
+
+
+def activations(place: str, overrides: Sequence[str], options: Options) -> ActivationReport:
+    """Probes the responses of all layers of a run or a backbone.
+
+    Raises:
+        UserError: no such thing, a network that does not take the images, or options of another
+            probe.
+    """
+    for name, value in (("--shifts", options.shifts), ("--mode", options.mode)):
+        if value is not None:
+            raise UserError(f"{name} is of `probe equivariance`: nothing is shifted here")
+    found = find_subject(
+        place,
+        overrides,
+        count=options.images or 128,
+        side=options.side or 32,
+        split=options.split,
+        normal=True,
+        config_dirs=options.config_dirs,
+    )
+    try:
+        layers = layer_figures(found.network, found.images, batch_statistics=not found.trained)
+    except (RuntimeError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{found.name} does not take such images: {reason}") from error
+    return ActivationReport(
+        name=found.name,
+        trained=found.trained,
+        images=found.shown,
+        count=len(found.images),
+        layers=tuple(layers),
     )
 
 

@@ -1,4 +1,7 @@
-"""The equivariance report: in the terminal, for machines, and as a picture."""
+"""The equivariance report: in the terminal, for machines, and as a picture.
+
+Also the files that the reports of all probes are written to.
+"""
 
 from __future__ import annotations
 
@@ -89,10 +92,30 @@ def write_report(report: Report, path: Path) -> None:
     Raises:
         StorageError: the file cannot be written.
     """
-    figure = _draw(report)
+    names = ("shift (px)", "multiple", "logits", "features", "same class (%)")
+    rows = [[str(c.shift), _word(c.aligned), *_cells(asdict(c))] for c in report.changes]
+    rows += [["mean", name, *_cells(means)] for name, means in report.means().items()]
+    write_drawn(path, _draw(report), "Equivariance", heading(report), [names, *rows])
+
+
+def write_drawn(
+    path: Path, figure: Figure, title: str, lines: Sequence[str], rows: Sequence[Sequence[str]]
+) -> None:
+    """Writes a figure, or a page with the figure and a table.
+
+    Args:
+        path: ends in .png, .svg or .html.
+        figure: drawn.
+        title: of the page.
+        lines: said above the figure.
+        rows: of the table; the first is its head.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
     try:
         if path.suffix == ".html":
-            path.write_text(_page(report, figure), encoding="utf-8")
+            path.write_text(_page(figure, title, lines, rows), encoding="utf-8")
         else:
             figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else {})
     except OSError as error:
@@ -118,19 +141,19 @@ def _draw(report: Report) -> Figure:
     return figure
 
 
-def _page(report: Report, figure: Figure) -> str:
+def _page(figure: Figure, title: str, lines: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     drawn = StringIO()
     figure.savefig(drawn, format="svg", metadata={"Date": None})
-    names = ("shift (px)", "multiple", "logits", "features", "same class (%)")
-    rows = [[str(c.shift), _word(c.aligned), *_cells(asdict(c))] for c in report.changes]
-    rows += [["mean", name, *_cells(means)] for name, means in report.means().items()]
-    head = "".join(f"<th>{name}</th>" for name in names)
-    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    said = "".join(f"<p>{escape(line)}</p>" for line in heading(report))
+    names, *others = rows
+    head = "".join(f"<th>{escape(name)}</th>" for name in names)
+    body = "".join(
+        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in others
+    )
+    said = "".join(f"<p>{escape(line)}</p>" for line in lines)
     svg = drawn.getvalue()
     return (
-        f'<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>Equivariance</title>'
-        f"<h1>Equivariance</h1>{said}{svg[svg.index('<svg') :]}"
+        f'<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
+        f"<h1>{title}</h1>{said}{svg[svg.index('<svg') :]}"
         f"<table><tr>{head}</tr>{body}</table></html>\n"
     )
 

@@ -51,6 +51,7 @@ def find_subject(
     count: int,
     side: int,
     split: str | None = None,
+    normal: bool = False,
     config_dirs: tuple[str, ...] = (),
 ) -> Subject:
     """The network a user means, and images for it.
@@ -61,6 +62,7 @@ def find_subject(
         count: number of images.
         side: of the noise for a backbone.
         split: of a run's data set; default test, else val, else its last.
+        normal: whether the noise is N(0, 1); else it is uniform from 0 to 1.
         config_dirs: the user's config groups.
 
     Raises:
@@ -71,7 +73,7 @@ def find_subject(
     if place in backbones:
         if split is not None:
             raise UserError("--split is of a run's data set; a backbone is probed with noise")
-        return _backbone(composer, place, overrides, count, side)
+        return _backbone(composer, place, overrides, (count, side), normal=normal)
     folder = _run(place, backbones)
     if overrides:
         raise UserError(
@@ -90,8 +92,10 @@ def _run(place: str, backbones: Sequence[str]) -> RunFolder:
 
 
 def _backbone(
-    composer: Composer, name: str, overrides: Sequence[str], count: int, side: int
+    composer: Composer, name: str, overrides: Sequence[str], size: tuple[int, int], *, normal: bool
 ) -> Subject:
+    """A backbone with random weights, and noise for it; size: how many images, and their side."""
+    count, side = size
     words = ["kind=analytic", f"backbone={name}", *overrides]
     for override in composer.parse(words[2:], "probe"):
         group, key = override.key_or_group, override.key_or_group.split(".")[0]
@@ -105,10 +109,10 @@ def _backbone(
     network, _ = build_network(config)
     channels = next((m.in_channels for m in network.modules() if isinstance(m, _CONVS)), 3)
     generator = torch.Generator().manual_seed(int(config["seed"]))
-    images = torch.rand(count, channels, side, side, generator=generator)
-    return Subject(
-        " ".join([name, *overrides]), network.eval(), images, False, f"noise, {side}x{side}"
-    )
+    draw = torch.randn if normal else torch.rand
+    images = draw(count, channels, side, side, generator=generator)
+    shown = f"{'noise N(0, 1)' if normal else 'noise'}, {side}x{side}"
+    return Subject(" ".join([name, *overrides]), network.eval(), images, False, shown)
 
 
 def _fitted(folder: RunFolder, count: int, split: str | None) -> Subject:

@@ -41,6 +41,7 @@ from thesisbench.training.plateau import plateau_of
 from thesisbench.training.randomness import SeedEachEpoch, seed_all
 from thesisbench.training.ranks import device_type, from_first
 from thesisbench.training.selection import LAST, DivergedError, KeepBest, StopWhenDiverged
+from thesisbench.training.single_values import single_value
 from thesisbench.training.start import start_from
 from thesisbench.weights.load import loaded_weights
 
@@ -82,6 +83,10 @@ def _train(context: StepContext, task: Any, data: Any, keep: KeepBest) -> None:
         except DivergedError as error:
             context.result.facts["diverged"] = str(error)
             context.result.outcome = "diverged"
+        except ValueError as error:
+            if told := single_value(error):
+                raise told from error
+            raise
         except SystemExit:  # what Lightning makes of an interrupt
             raise KeyboardInterrupt from None
 

@@ -1,0 +1,1 @@
+"""Methods of Liu, Efficiency in deep learning."""

@@ -1,0 +1,1 @@
+"""Chapter 5: WeightAlign, normalising activations by weight alignment."""
