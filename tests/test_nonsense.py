@@ -145,8 +145,8 @@ reproduce kayhan.t2.1 trainer.devices=many => many
 reproduce kayhan.t2.1 logger=nothing => nothing
 reproduce kayhan.t2.1 ключ=1 => ключ
 reproduce kayhan.t2.1 border=@LONG => border
-reproduce liu.t5.4 => liu.t5.4
-reproduce --thesis liu => targets only
+reproduce ilic.t4.3 => ilic.t4.3
+reproduce --thesis ilic => targets only
 
 report => no table
 report '' => ''
@@ -460,7 +460,7 @@ def test_nonsense_gets_one_line_that_names_it(line: str, call: Call) -> None:
 
 
 WORDS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
-THESES = ("ilic", "kayhan", "liu", "singh", "zhao")
+THESES = ("cross", "ilic", "kayhan", "liu", "singh", "zhao")
 # Hypothesis knows the constants of the program: what names a table is no nonsense.
 NO_OPTION = WORDS.filter(lambda word: not word.startswith(("-", *THESES)))
 OPTIONS = st.from_regex(r"--zz[a-z-]{0,20}(=.{0,9})?", fullmatch=True)

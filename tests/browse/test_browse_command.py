@@ -14,7 +14,7 @@ from thesisbench.cli import main
 
 NONSENSE = {
     "list tables --state foo": "valid: accepted, accepted paper, accepted small",
-    "list tables --thesis kayan": "valid: ilic, kayhan, liu, singh, zhao",
+    "list tables --thesis kayan": "valid: cross, ilic, kayhan, liu, singh, zhao",
     "list tables --chapter kayhan/fulconv": "nearest: kayhan/full_conv",
     "list claims --task detektion": "nearest: detection",
     "list backbones --thesis kayhan": "takes no filter",

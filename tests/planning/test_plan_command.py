@@ -98,7 +98,7 @@ def test_tables_without_a_grid_are_counted_and_refused_by_name(toy: Toy, command
 
 
 def test_a_thesis_without_any_grid_is_no_error(command: Command) -> None:
-    said = command("plan", "--thesis", "liu")
+    said = command("plan", "--thesis", "ilic")
     assert said.code == 0, said.err
     assert re.fullmatch(r"\d+ tables have targets only: no grid yet\n", said.out)
 

@@ -219,7 +219,7 @@ def test_liu_divergence_is_a_result(done: Get) -> None:
 def test_liu_fine_tunings_share_a_training_and_transfers_a_fine_tuning(done: Get) -> None:
     found = done("liu/weight_align", "paper")
     tuned = [run for run in found.runs if run.step == "office31"]
-    assert set(Counter(run.needs["initial"] for run in tuned).values()) == {3}
+    assert set(Counter(run.needs["start"] for run in tuned).values()) == {3}
     tests = [run for run in found.runs if run.step == "office31_test"]
     assert set(Counter(run.needs["weights"] for run in tests).values()) == {2}
     for run in tests:
