@@ -18,6 +18,8 @@ CATALOG = Catalog.at()
 COMPOSER = Composer()
 BUILT = [table for table in CATALOG.tables if has_grid(CATALOG, COMPOSER.recipes, table)]
 
+NO_STAND_IN = {"liu.t5.5", "liu.t5.91"}  # for scale paper only: there is nothing to run
+
 pytestmark = pytest.mark.slow
 
 
@@ -41,7 +43,7 @@ def test_table_runs_at_scale_smoke(table, tmp_path):
     assert cells["id"] == table
     assert (tmp_path / "reports" / f"{table}.smoke.md").exists()
     again = _thesisbench(tmp_path, "status", table, "--scale", "smoke", "--json")
-    assert set(json.loads(again.stdout)["states"]) == {"done"}
+    assert set(json.loads(again.stdout)["states"]) == (set() if table in NO_STAND_IN else {"done"})
 
 
 def _write_idx(path, array):
