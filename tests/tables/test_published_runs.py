@@ -18,10 +18,14 @@ from published_chapters import DIVERGES, RUNS, TABLES, Done, execute
 from slow_reference import CONSTANT, Found, Values, per_seed
 from stub_chapters import StubChapter, stub_chapter
 
+from thesisbench.compose import Composer
 from thesisbench.instantiate import ALLOW_VARIABLE
+from thesisbench.store.runs import RunStore
+from thesisbench.tables.catalog import Catalog
 from thesisbench.tables.model import AtomVerdict
 from thesisbench.tables.render.headings import grouped_names
 from thesisbench.tables.render.markdown import escape, render_markdown
+from thesisbench.tables.session import Session
 
 BOTH = [(slug, scale) for slug in TABLES for scale in ("small", "paper")]
 every_chapter = pytest.mark.parametrize(("slug", "scale"), BOTH)
@@ -325,3 +329,11 @@ def test_zhao_context_is_counted_once_and_its_duration_derived(done: Get) -> Non
         assert (clips.constant, seconds.constant) == (True, True)
         assert seconds.values[CONSTANT] == pytest.approx(clips.values[CONSTANT] * 64 / 30)
         assert set(found.cell(row, "ava").values) == {0, 1, 2}
+
+
+def test_chapters_may_share_runs_whose_factors_differ(tmp_path: Path) -> None:
+    tables = ("cross.shift", "kayhan.t2.2a")
+    store = RunStore(tmp_path)
+    session = Session(Catalog.at(), store, Composer(), tables, scale="small", seeds=(0,))
+    shared = [run for run in session.plan.runs.values() if len(run.tables) == 2]
+    assert {run.kind for run in shared} == {"fit", "eval"}

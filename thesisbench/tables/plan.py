@@ -57,7 +57,7 @@ class Plan:
         runs: id -> run, in an order in which each run comes after those it needs.
         cells: (table, row, column) -> cell.
         seeds: table -> its seeds.
-        shown: (run, metric) -> levels and place of the first cell that shows it.
+        shown: (chapter, run, metric) -> levels and place of the first cell that shows it.
         overridden: ids of runs that an override of the user made another than the spec's.
         unused: override of the user that changes no run -> a line that says so.
     """
@@ -66,7 +66,7 @@ class Plan:
     runs: dict[str, PlannedRun] = field(default_factory=dict)
     cells: dict[tuple[str, str, str], CellPlan] = field(default_factory=dict)
     seeds: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    shown: dict[tuple[str, str], tuple[dict[str, str], str]] = field(default_factory=dict)
+    shown: dict[tuple[str, str, str], tuple[dict[str, str], str]] = field(default_factory=dict)
     overridden: set[str] = field(default_factory=set)
     unused: dict[str, str] = field(default_factory=dict)
     _behind: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
@@ -309,7 +309,8 @@ class _TablePlanner:
         levels = {factor: spec.assignment[factor] for factor in active}
         where = f"{self.table.id}[{spec.row}].{spec.column}"
         for run in itertools.chain(*cell.runs.values()):
-            other, place = self.plan.shown.setdefault((run, spec.read), (levels, where))
+            key = (self.chapter.slug, run, spec.read)  # factors are a chapter's own
+            other, place = self.plan.shown.setdefault(key, (levels, where))
             if other != levels:
                 differing = [f for f in levels if other.get(f) != levels[f]]
                 if run in self.plan.overridden:
