@@ -26,6 +26,7 @@ from rich.progress import (
 )
 
 BLOCK = 1 << 20
+SILENCE = 60.0  # seconds without a byte after which a connection has ended
 _PARTIAL, _PAST_THE_END = 206, 416  # of HTTP
 _AGENT = {"User-Agent": "thesisbench"}
 
@@ -65,7 +66,9 @@ def fetch_rest(url: str, file: IO[bytes]) -> None:
     have = file.seek(0, 2)
     headers = _AGENT | ({"Range": f"bytes={have}-"} if have else {})
     try:
-        answer = urllib.request.urlopen(urllib.request.Request(url, headers=headers))
+        answer = urllib.request.urlopen(
+            urllib.request.Request(url, headers=headers), timeout=SILENCE
+        )
     except urllib.error.HTTPError as error:
         if error.code == _PAST_THE_END and have:
             return  # all of it is here; the checksum tells
