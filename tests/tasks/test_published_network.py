@@ -103,7 +103,7 @@ def test_evaluations_take_it_as_a_fit_and_divide_by_it(tmp_path: Path, judge: Sm
     assert found["top1_error"] == pytest.approx(100 * float(wrong))
     node: dict[str, Any] = {"perturbations": ["gaussian_noise_3", "scale"], "frames": 8}
     node |= {"mean": [0.5] * 3, "std": [0.25] * 3}
-    kind = "robustness.PerturbationTest"
+    kind = "perturbations.PerturbationTest"
     rates = evaluated(tmp_path, "rates", kind, needs=needs, **node)
     assert min(rates.values()) > 0, "the example flips"
     needs["reference"] = ["rates"]

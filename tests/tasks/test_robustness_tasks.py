@@ -23,8 +23,9 @@ from thesisbench.launch.jobs import DONE
 from thesisbench.run import run_folder
 from thesisbench.store.folder import RunFolder
 from thesisbench.tasks import over_images, perturbations
+from thesisbench.tasks.corruptions import CorruptionTest
 from thesisbench.tasks.crop_consistency import CropConsistency, drawn_offsets, windows_at
-from thesisbench.tasks.robustness import CorruptionTest, PerturbationTest
+from thesisbench.tasks.perturbations import PerturbationTest
 
 MEAN, STD = [0.5, 0.4, 0.3], [0.2, 0.25, 0.5]
 SCALE: dict[str, Any] = {"mean": MEAN, "std": STD}
@@ -203,7 +204,7 @@ UNIT: dict[str, Any] = {"split": "test", "mean": [0.5] * 3, "std": [0.25] * 3}
 @pytest.mark.usefixtures("_allowed")
 def test_corruptions_as_a_step_with_pictures_and_a_reference(fit: RunFolder) -> None:
     node = {"corruptions": ["fog", "jpeg_compression"], "severities": [1, 3], **UNIT}
-    first = evaluated(fit, "c1", "robustness.CorruptionTest", **node)
+    first = evaluated(fit, "c1", "corruptions.CorruptionTest", **node)
     metrics = first.metrics
     assert metrics["err_fog"] == pytest.approx((metrics["err_fog_1"] + metrics["err_fog_3"]) / 2)
     mean = (metrics["err_fog"] + metrics["err_jpeg_compression"]) / 2
@@ -214,10 +215,10 @@ def test_corruptions_as_a_step_with_pictures_and_a_reference(fit: RunFolder) -> 
     assert np.load(first.folder.predictions_dir / "corrupted.npy").shape == (20, 5)
     pictures = sorted(p.stem for p in (first.folder.path / "pictures").glob("*.png"))
     assert pictures == ["clean", "fog_3", "jpeg_compression_3"]
-    by_itself = evaluated(fit, "c2", "robustness.CorruptionTest", against="c1", **node)
+    by_itself = evaluated(fit, "c2", "corruptions.CorruptionTest", against="c1", **node)
     assert by_itself.metrics["mce_norm"] == pytest.approx(100)
     alexnet = {**node, "reference": "alexnet"}
-    against = evaluated(fit, "c3", "robustness.CorruptionTest", **alexnet).metrics
+    against = evaluated(fit, "c3", "corruptions.CorruptionTest", **alexnet).metrics
     fog = against["err_fog_1"] + against["err_fog_3"]
     assert against["ce_fog"] == pytest.approx(100 * fog / (67.474 + 84.378))
     json.dumps(against)
@@ -226,7 +227,7 @@ def test_corruptions_as_a_step_with_pictures_and_a_reference(fit: RunFolder) -> 
 @pytest.mark.usefixtures("_allowed")
 def test_perturbations_as_a_step_with_a_reference(fit: RunFolder) -> None:
     node = {"perturbations": ["rotate", "gaussian_noise_3"], "frames": 4, "clips": 8, **UNIT}
-    schedule_free = evaluated(fit, "p1", "robustness.PerturbationTest", **node)
+    schedule_free = evaluated(fit, "p1", "perturbations.PerturbationTest", **node)
     metrics = schedule_free.metrics
     assert set(metrics) == {"fr_rotate", "fr_gaussian_noise_3", "mfr"}
     classes = np.load(schedule_free.folder.predictions_dir / "rotate.npy")
@@ -234,7 +235,7 @@ def test_perturbations_as_a_step_with_a_reference(fit: RunFolder) -> None:
     flips = (classes[:, 1:] != classes[:, :-1]).mean()
     assert metrics["fr_rotate"] == pytest.approx(100 * flips)
     noisy = np.load(schedule_free.folder.predictions_dir / "gaussian_noise_3.npy")
-    again = evaluated(fit, "p2", "robustness.PerturbationTest", against="p1", **node)
+    again = evaluated(fit, "p2", "perturbations.PerturbationTest", against="p1", **node)
     assert again.metrics["mfr_norm"] == pytest.approx(100)
     assert metrics["fr_gaussian_noise_3"] == pytest.approx(
         100 * (noisy[:, 1:] != noisy[:, :1]).mean()

@@ -22,9 +22,9 @@ from torch import Tensor, nn
 from torchvision.models.vgg import make_layers
 
 from thesisbench.errors import UserError, unknown
+from thesisbench.layers.inits import Fan
 
 Head = Literal["linear", "three_layers"]
-Fan = Literal["in", "out"]
 VGG13 = ((64, 64), (128, 128), (256, 256), (512, 512), (512, 512))
 _SIDE, _WIDTH = 7, 4096  # of the map and of the hidden layers of the head for ImageNet
 

@@ -1,7 +1,9 @@
-"""Labels of files that lie in a folder for each class."""
+"""Files that lie in a folder for each class, and their labels."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,29 @@ from jaxtyping import Int
 from torch import Tensor
 
 from thesisbench.data.bad_file import BadFileError
+
+
+def files_below(
+    folder: Path, wanted: Callable[[str], bool], *, flat: bool = False
+) -> npt.NDArray[np.bytes_]:
+    """Files of the class folders in a folder, `class/file`, sorted.
+
+    Args:
+        folder: it is there.
+        wanted: whether a file of that name counts.
+        flat: files that lie in no class folder count, too.
+    """
+    return np.array(sorted(_names(folder, wanted, flat)), dtype=np.bytes_)
+
+
+def _names(folder: Path, wanted: Callable[[str], bool], flat: bool) -> Iterator[bytes]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                inside = filter(wanted, os.listdir(entry.path))  # noqa: PTH208  (a million)
+                yield from (f"{entry.name}/{name}".encode() for name in inside)
+            elif flat and wanted(entry.name):
+                yield entry.name.encode()
 
 
 def labels_of(folder: Path, names: npt.NDArray[np.bytes_], n_classes: int) -> Int[Tensor, " n"]:

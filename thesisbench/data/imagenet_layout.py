@@ -10,14 +10,13 @@ million files takes long on a shared disk: `thesisbench data prepare imagenet` k
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from thesisbench.data.bad_file import BadFileError
+from thesisbench.data.class_folders import files_below
 
 DEVKIT = Path("ILSVRC2012_devkit_t12") / "data"
 META, TRUTH = DEVKIT / "meta.mat", DEVKIT / "ILSVRC2012_validation_ground_truth.txt"
@@ -48,20 +47,10 @@ def scanned(root: Path, split: str) -> Names:
     if not folder.is_dir():
         text = f"no folder {folder}: `thesisbench data prepare imagenet` says what to put there"
         raise BadFileError(text)
-    names = sorted(_images(folder))
-    if not names:
+    names = files_below(folder, _is_image, flat=True)
+    if not len(names):
         raise BadFileError(f"no images in {folder}")
-    return np.array(names)
-
-
-def _images(folder: Path) -> Iterator[bytes]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if _is_image(entry.name):
-                yield entry.name.encode()
-            elif entry.is_dir():
-                inside = filter(_is_image, os.listdir(entry.path))  # noqa: PTH208  (a million)
-                yield from (f"{entry.name}/{name}".encode() for name in inside)
+    return names
 
 
 def _is_image(name: str) -> bool:

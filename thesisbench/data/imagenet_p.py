@@ -12,14 +12,11 @@ round colours differently.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from thesisbench.data.bad_file import BadFileError
-from thesisbench.data.class_folders import labels_of
+from thesisbench.data.class_folders import files_below, labels_of
 from thesisbench.data.corruptions.sequences import PERTURBATIONS, STANDARD, frame_count
 from thesisbench.data.imagenet_layout import Names
 from thesisbench.data.video_files import VideoList
@@ -72,15 +69,11 @@ def listed_videos(root: Path, name: str) -> Names:
     if not folder.is_dir():
         text = f"no folder {folder}: run `thesisbench data prepare imagenet_p`"
         raise BadFileError(f"{text}, or choose fewer with dataset.splits.perturbations")
-    names = sorted(_videos(folder))
-    if not names:
+    names = files_below(folder, _is_video)
+    if not len(names):
         raise BadFileError(f"no videos in the class folders of {folder}")
-    return np.array(names)
+    return names
 
 
-def _videos(folder: Path) -> Iterator[bytes]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir():
-                inside = (n for n in os.listdir(entry.path) if n.endswith(".mp4"))  # noqa: PTH208
-                yield from (f"{entry.name}/{n}".encode() for n in inside if n[0] != ".")
+def _is_video(name: str) -> bool:
+    return name.endswith(".mp4") and not name.startswith(".")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from thesisbench.errors import UserError, unknown
@@ -55,11 +56,8 @@ def equivariance(place: str, overrides: Sequence[str], options: Options) -> Repo
         side = found.images.shape[-1]
         raise UserError(f"--shifts {most}: a cyclic shift of {side} px images is below {side}")
     shifts = range(1, most + 1)
-    try:
+    with _taking_images(found.name):
         changes = measure(found.network, found.images, shifts, mode=mode, stride=stride)
-    except (RuntimeError, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{found.name} does not take such images: {reason}") from error
     return Report(
         name=found.name,
         trained=found.trained,
@@ -90,11 +88,8 @@ def activations(place: str, overrides: Sequence[str], options: Options) -> Activ
         normal=True,
         config_dirs=options.config_dirs,
     )
-    try:
+    with _taking_images(found.name):
         layers = layer_figures(found.network, found.images, batch_statistics=not found.trained)
-    except (RuntimeError, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{found.name} does not take such images: {reason}") from error
     return ActivationReport(
         name=found.name,
         trained=found.trained,
@@ -102,6 +97,16 @@ def activations(place: str, overrides: Sequence[str], options: Options) -> Activ
         count=len(found.images),
         layers=tuple(layers),
     )
+
+
+@contextlib.contextmanager
+def _taking_images(name: str) -> Iterator[None]:
+    """Turns what a network says of images that it cannot take into one line."""
+    try:
+        yield
+    except (RuntimeError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{name} does not take such images: {reason}") from error
 
 
 def _mode(name: str) -> Mode:

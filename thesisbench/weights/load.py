@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from thesisbench.errors import UserError, unknown
-from thesisbench.layers.own_layers import tensors_starting_anew
+from thesisbench.layers.own_layers import classifier_name, tensors_starting_anew
 from thesisbench.weights.files import checked_digest, read_weights, weights_file
 
 HEADS = ("same", "new")
@@ -74,7 +74,8 @@ def _check(network: nn.Module, given: dict[str, Tensor], name: str, head: str) -
             count = f" and {len(odd) - 1} more" if len(odd) > 1 else ""
             raise UserError(f"weights {name} do not fit: {words} {odd[0]}{count}")
     left = {k for k, v in given.items() if v.shape != own[k].shape}
-    classifier = {k for k in _classifier(network) if given[k].shape[1:] == own[k].shape[1:]}
+    classifier = _classifier(network) & own.keys() & given.keys()
+    classifier = {k for k in classifier if given[k].shape[1:] == own[k].shape[1:]}
     if odd := sorted(left - classifier):
         shapes = f"{tuple(given[odd[0]].shape)}, not {tuple(own[odd[0]].shape)}"
         raise UserError(f"weights {name} do not fit {kind}: {odd[0]} is {shapes}")
@@ -86,9 +87,8 @@ def _check(network: nn.Module, given: dict[str, Tensor], name: str, head: str) -
 
 
 def _classifier(network: nn.Module) -> set[str]:
-    """Names of the tensors of the last linear layer."""
-    linear = [n for n, m in network.named_modules() if isinstance(m, nn.Linear)]
-    return {f"{linear[-1]}.{part}" for part in ("weight", "bias")} if linear else set()
+    name = classifier_name(network)
+    return set() if name is None else {f"{name}.weight", f"{name}.bias"}
 
 
 class Pretrained:

@@ -13,6 +13,7 @@ from voc_format import write_voc
 
 from thesisbench.compose import Composer
 from thesisbench.data.office31 import CLASSES
+from thesisbench.step import build_network
 
 CHAPTER = "experiment=liu/weight_align"
 STEPS = [
@@ -86,8 +87,6 @@ def test_imagenet_trains_and_published_networks_are_tested(
     assert found["top5_error"] == 0  # of three classes
     (weights := tmp_path / "data" / "weights" / "mine").mkdir(parents=True)
     network = composer.compose([f"{CHAPTER}/imagenet", *small, "backbone=resnet18"]).config
-    from thesisbench.step import build_network
-
     torch.save(build_network(network)[0].state_dict(), weights / "mine.pth")
     chosen = [*small, "backbone=resnet18", "variants.weights.name=mine"]
     run(composer, tmp_path, "published", *chosen)
@@ -95,6 +94,7 @@ def test_imagenet_trains_and_published_networks_are_tested(
     assert found["top5_error"] == 0
 
 
+@pytest.mark.slow
 def test_deeplab_segments(composer: Composer, tmp_path: Path) -> None:
     write_voc(tmp_path / "data" / "pascal_voc2012_seg")
     small = ["backbone=deeplabv3_resnet50", "backbone.width=8", "weight=align"]
