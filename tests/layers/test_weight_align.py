@@ -3,6 +3,7 @@
 import copy
 import math
 import pickle
+from functools import partial
 
 import pytest
 import timm
@@ -19,6 +20,7 @@ from thesisbench.layers.pool_places import ReplacePooling
 from thesisbench.layers.reparameterize import ReparameterizeWeights, fold
 from thesisbench.layers.weight_align import Reparameterized, WAConv2d, WALinear
 from thesisbench.layers.weight_rules import Align, WeightNorm
+from thesisbench.tasks.base import Task
 
 KINDS = ["align", "weight_norm", "standardised"]
 
@@ -279,3 +281,19 @@ def test_rules_say_whether_the_size_of_a_filter_matters():
     assert not WeightNorm().scale_free
     with pytest.raises(ValueError, match="filters have one weight each"):
         WAConv2d(4, 4, 1, groups=4)
+
+
+def test_weight_decay_spares_gamma_where_it_is_told_to() -> None:
+    for decays in (True, False):
+        network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4, 2))
+        ReparameterizeWeights(gamma_decay=decays)(network)
+        make = partial(torch.optim.SGD, lr=1.0, weight_decay=0.5)
+        optimizer = Task(copy.deepcopy(network), optimizer=make).configure_optimizers()
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        for parameter in parameters:
+            parameter.grad = torch.zeros_like(parameter)
+        before = [parameter.detach().clone() for parameter in parameters]
+        optimizer.step()
+        kept = [torch.equal(p, q) for p, q in zip(parameters, before, strict=True) if q.any()]
+        assert len(parameters) == 5, "two weights, two biases and gamma"
+        assert sum(kept) == (0 if decays else 1)

@@ -15,10 +15,11 @@ from toy_runs import allowed_parts, toy_config, toy_folder
 
 from thesisbench.data.arrays import Loading
 from thesisbench.data.module import ArrayDataModule
+from thesisbench.errors import UserError
 from thesisbench.launch.jobs import DONE, FAILED
 from thesisbench.run import run_folder
 from thesisbench.store.folder import RunFolder
-from thesisbench.tasks.evaluate import error_rate, predict
+from thesisbench.tasks.evaluate import ErrorRates, error_rate, predict
 
 BURST = {"lr": 3e38, "weight_decay": 1e3}  # one step and the weights are infinite
 TOP_ONE: dict[str, Any] = {"_target_": "thesisbench.tasks.evaluate.TopOne"}
@@ -186,3 +187,24 @@ def test_error_rates_of_a_run_are_what_its_top_one_leaves(fit: RunFolder) -> Non
     assert found["top1_error"] == pytest.approx(100 - top1["top1_val"])
     assert found["top5_error"] == 0, "the toy has fewer than five classes"
     assert record_of(wrong)["provenance"]["facts"]["evaluated"]["val"]["on"] > 0
+
+
+@pytest.mark.parametrize(("margin", "outcome"), [(None, "ok"), (0.0, "ok"), (60.0, "diverged")])
+def test_a_network_at_chance_counts_as_not_trained(
+    fit: RunFolder, margin: float | None, outcome: str
+) -> None:
+    node: dict[str, Any] = {"_target_": "thesisbench.tasks.evaluate.ErrorRates", "split": "val"}
+    if margin is not None:
+        node["at_chance"] = margin
+    folder = evaluation(fit, f"chance{margin}", evaluation=node)
+    assert run_folder(folder.path) == DONE, folder.read_state()
+    record = record_of(folder)
+    assert record["result"]["outcome"] == outcome
+    assert 0 < record["result"]["metrics"]["top1_error"] < 50, "the example has learnt something"
+    reason = record["provenance"]["facts"].get("diverged", "")
+    assert reason.startswith("not trained: ") is (outcome == "diverged")
+
+
+def test_a_margin_below_chance_is_refused() -> None:
+    with pytest.raises(UserError, match="at_chance=-1 must be 0 or more"):
+        ErrorRates(at_chance=-1)

@@ -36,6 +36,7 @@ class ReparameterizeWeights:
         gamma_per: for align: one gamma a filter or a layer.
         eps: added to variances.
         filters: drawn (from N(0, 2/n)) or kept.
+        gamma_decay: whether weight decay acts on gamma, as printed in the thesis.
         skip_classifier: whether the classifier stays as it is.
 
     Raises:
@@ -54,6 +55,7 @@ class ReparameterizeWeights:
         gamma_per: GammaPer = "filter",
         eps: float = 1e-8,
         filters: Filters = "drawn",
+        gamma_decay: bool = True,
         skip_classifier: bool = True,
     ) -> None:
         if kind not in get_args(Kind):
@@ -66,6 +68,7 @@ class ReparameterizeWeights:
         rules: dict[str, Rule] = {"align": aligned, "weight_norm": WeightNorm()}
         self.rule = rules.get(kind, Standardise(eps))
         self.filters, self.skip_classifier = filters, skip_classifier
+        self.gamma_decay = gamma_decay
 
     def __call__(self, network: nn.Module) -> int:
         """Rewrites a network; returns how many layers got the rule. Nothing changes if it raises.
@@ -100,6 +103,7 @@ class ReparameterizeWeights:
         layer.__class__ = reparameterized_class(plain, aligned=aligned)  # type: ignore[arg-type]
         assert isinstance(layer, Reparameterized)
         layer.set_rule(self.rule)
+        layer.undecayed = () if self.gamma_decay else ("gamma",)
         if self.filters == "drawn":
             layer.draw_filters()
 

@@ -29,11 +29,13 @@ class Reparameterized(nn.Module):
     Attributes:
         plain: class of the layer it is without the rule.
         rule: how its kernel is computed. gamma: its parameter, None where the rule has none.
+        undecayed: names of its parameters on which weight decay does not act.
     """
 
     plain: ClassVar[type[nn.Module]]
     batch_free = True
     starts_anew = ("gamma",)  # weights of the plain network may lack it
+    undecayed: tuple[str, ...] = ()
     weight: Tensor
     gamma: Tensor | None
     rule: Rule

@@ -28,6 +28,23 @@ def extra_losses(network: nn.Module) -> dict[str, Tensor]:
     return total
 
 
+def decay_groups(network: nn.Module) -> list[Any]:
+    """Parameters as an optimiser takes them: those without weight decay in a group of their own.
+
+    A module names them in its attribute `undecayed`; where none does, it is a plain list.
+    """
+    named = dict(network.named_parameters())
+    free = set()
+    for name, module in network.named_modules():
+        parts: tuple[str, ...] = getattr(module, "undecayed", ())
+        free |= {f"{name}.{part}" if name else part for part in parts}
+    without = [named[name] for name in named if name in free]
+    if not without:
+        return list(named.values())
+    others = [named[name] for name in named if name not in free]
+    return [{"params": others}, {"params": without, "weight_decay": 0.0}]
+
+
 class Task(LightningModule):
     """A network with its optimiser and schedule.
 
@@ -54,7 +71,7 @@ class Task(LightningModule):
     def configure_optimizers(self) -> Any:
         """The optimiser and, where there is one, its schedule."""
         assert self._optimizer is not None, "a task without an optimiser cannot be trained"
-        optimizer = self._optimizer(self.network.parameters())
+        optimizer = self._optimizer(decay_groups(self.network))
         if self._scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": self._scheduler(optimizer)}

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from thesisbench.data.shares import gather
+from thesisbench.errors import UserError
 from thesisbench.step import StepContext
 
 
@@ -50,10 +51,18 @@ class ErrorRates:
 
     Args:
         split: name of the split.
+        at_chance: a network whose accuracy is at most so many points above chance (100 / classes)
+            has not been trained: the outcome is `diverged`. None: only losses that leave the finite
+            range are.
+
+    Raises:
+        UserError: a negative at_chance.
     """
 
-    def __init__(self, *, split: str = "val") -> None:
-        self.split = split
+    def __init__(self, *, split: str = "val", at_chance: float | None = None) -> None:
+        if at_chance is not None and at_chance < 0:
+            raise UserError(f"evaluation.at_chance={at_chance} must be 0 or more points")
+        self.split, self.at_chance = split, at_chance
 
     def __call__(self, context: StepContext) -> dict[str, float]:
         """Evaluates the fit that is the input `weights`."""
@@ -64,7 +73,13 @@ class ErrorRates:
         counts = {"on": len(labels), "of": len(data.split(self.split))}
         context.result.facts["data"] = data.fingerprint()
         context.result.facts["evaluated"] = {self.split: counts}
-        return {f"top{k}_error": error_rate(logits, labels, k) for k in (1, 5)}
+        metrics = {f"top{k}_error": error_rate(logits, labels, k) for k in (1, 5)}
+        accuracy, chance = 100 - metrics["top1_error"], 100 / logits.shape[1]
+        if self.at_chance is not None and accuracy <= chance + self.at_chance:
+            context.result.outcome = "diverged"
+            right = f"{accuracy:.1f}% of {self.split} are right, chance is {chance:.1f}%"
+            context.result.facts["diverged"] = f"not trained: {right}"
+        return metrics
 
 
 def error_rate(logits: Float[Tensor, "n k"], labels: Int[Tensor, " n"], among: int) -> float:
