@@ -28,17 +28,9 @@ from thesisbench.training.batching import LR_KEYS, norm_batch, precision_of
 ID_VERSION = 1
 ID_LENGTH = 16
 SCIENCE = (
-    *("kind", "seed", "split", "precision", "memory_format", "dataset", "backbone", "variants"),
-    *(
-        "task",
-        "optimizer",
-        "scheduler",
-        "schedule",
-        "evaluation",
-        "compute",
-        "callbacks",
-        "trainer",
-    ),
+    *("kind", "seed", "split", "precision", "memory_format", "dataset", "backbone", "detector"),
+    *("variants", "task", "optimizer", "scheduler", "schedule", "evaluation", "compute"),
+    *("callbacks", "trainer"),
 )
 FIT_IGNORES = ("evaluation",)
 NOT_SCIENCE_GROUPS = ("experiment", "logger", "launcher", "debug", "trainer")

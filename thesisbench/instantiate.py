@@ -20,7 +20,10 @@ ALLOW_VARIABLE = "THESISBENCH_ALLOW_TARGETS"
 ALLOWED = (
     *(
         f"thesisbench.{p}"
-        for p in ("methods", "tasks", "layers", "backbones", "data", "metrics", "weights")
+        for p in (
+            *("methods", "tasks", "layers", "backbones", "detection"),
+            *("data", "metrics", "weights"),
+        )
     ),
     *("torch.optim", "torch.nn", "torchvision.models", "torchvision.transforms", "torchmetrics"),
     *("pytorch_lightning.callbacks", "timm"),

@@ -49,6 +49,7 @@ class RunConfig:
         seed, split: replicate keys. precision: as Lightning's Trainer takes it;
             trainer.precision, where given, takes its place.
         memory_format: contiguous or channels_last.
+        detector: what is built around the backbone; null for the backbone itself.
         variants: drop-ins that rewrite the backbone, by group name.
         needs: input name -> run ids, filled in by the engine.
     """
@@ -61,6 +62,7 @@ class RunConfig:
     memory_format: str = "contiguous"
     dataset: Any = None
     backbone: Any = None
+    detector: Any = None
     variants: dict[str, Any] = field(default_factory=dict)
     task: Any = None
     optimizer: Any = None

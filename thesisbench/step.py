@@ -162,7 +162,10 @@ class StepContext:
 
 
 def build_network(config: Mapping[str, Any]) -> tuple[torch.nn.Module, dict[str, int]]:
-    """The backbone rewritten by each variant; how many modules each one replaced.
+    """The backbone, in a detector where one is chosen; how many modules each variant replaced.
+
+    Variants rewrite what a network has as `varied`, such as the backbone of a detector; those that
+    say `whole_network`, and networks without such a part, are for all of it.
 
     Raises:
         UserError: no backbone, or a variant that replaced nothing.
@@ -170,13 +173,16 @@ def build_network(config: Mapping[str, Any]) -> tuple[torch.nn.Module, dict[str,
     network = make(config.get("backbone"))
     if network is None:
         raise UserError("no network: choose one with backbone=NAME")
+    if config.get("detector"):
+        network = _in_detector(network, config["detector"])
     replaced = {}
     for name, node in (config.get("variants") or {}).items():
         variant = make(node)
         if variant is None:
             continue
         try:
-            replaced[name] = variant(network)
+            whole = getattr(variant, "whole_network", False)
+            replaced[name] = variant(network if whole else getattr(network, "varied", network))
         except ValueError as error:
             raise UserError(f"{name} does not fit {type(network).__name__}: {error}") from error
         if replaced[name] == 0:
@@ -184,6 +190,16 @@ def build_network(config: Mapping[str, Any]) -> tuple[torch.nn.Module, dict[str,
                 f"{name} replaced no module of {type(network).__name__}: nothing to vary"
             )
     return _laid_out(network, str(config.get("memory_format", "contiguous"))), replaced
+
+
+def _in_detector(backbone: torch.nn.Module, node: Any) -> torch.nn.Module:
+    """A detector over the backbone."""
+    try:
+        network: torch.nn.Module = make(node)(backbone)
+    except (ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{node.get('_target_')} cannot be made: {reason}") from error
+    return network
 
 
 def _laid_out(network: torch.nn.Module, memory_format: str) -> torch.nn.Module:

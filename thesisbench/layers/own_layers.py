@@ -45,8 +45,12 @@ def tensors_starting_anew(network: nn.Module) -> set[str]:
 def classifier_name(network: nn.Module) -> str | None:
     """Name of the classifier: the last linear layer, or the last convolution where there is none.
 
-    None where the network has neither.
+    A network whose classifiers are others says so by `class_layers`, names of layers, of which this
+    is the last. None where there is no such layer.
     """
+    said: tuple[str, ...] | None = getattr(network, "class_layers", None)
+    if said is not None:
+        return said[-1] if said else None
     layers = weighted_layers(network)
     linear = [name for name, layer in layers.items() if isinstance(layer, nn.Linear)]
     return next(reversed(linear or list(layers)), None)

@@ -21,8 +21,8 @@ from thesisbench.training.randomness import seed_all
 
 _VALUES = ("backbone", "variants", "seed", "memory_format")
 _OTHER_GROUPS = (
-    *("task", "dataset", "optimizer", "scheduler", "evaluation", "compute", "callbacks"),
-    *("trainer", "logger", "launcher", "experiment", "debug"),
+    *("task", "detector", "dataset", "optimizer", "scheduler", "evaluation", "compute"),
+    *("callbacks", "trainer", "logger", "launcher", "experiment", "debug"),
 )
 _CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _PREFERRED = ("test", "val")

@@ -17,9 +17,10 @@ from thesisbench.data.bad_file import BadFileError
 from thesisbench.data.files.fetch import digest_of
 from thesisbench.errors import UserError
 from thesisbench.store.runs import data_root
+from thesisbench.weights.darknet import ENDING, KEY, read_darknet
 from thesisbench.weights.published import Published, may_be_downloaded, published
 
-ENDINGS = (".pth", ".pt", ".pth.tar", ".safetensors")
+ENDINGS = (".pth", ".pt", ".pth.tar", ".safetensors", ENDING)
 WRAPPERS = ("state_dict", "model")  # keys under which files keep the weights themselves
 
 
@@ -70,9 +71,13 @@ def _published(name: str) -> Published | None:
 def read_weights(path: Path) -> dict[str, Tensor]:
     """The tensors of a file by name; no code in it is run.
 
+    Those of a file of darknet have no names (`thesisbench.weights.darknet`).
+
     Raises:
         BadFileError: cut short, no weights, or not tensors by name.
     """
+    if path.suffix == ENDING:
+        return {KEY: read_darknet(path)}
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file

@@ -28,8 +28,10 @@ TIMM = {
     "imagenet_dpn98_timm": "dpn98.mx_in1k",
     "imagenet_mobilenetv2_timm": "mobilenetv2_100.ra_in1k",
 }
-# BagNet-33 of Brendel and Bethge (MIT licence); no checksum of it is published.
+# BagNet-33 of Brendel and Bethge (MIT licence) and YOLOv3 of Redmon and Farhadi (free of any
+# licence, they say); no checksum of them is published.
 AUTHORS = {
+    "coco_yolov3": "https://data.pjreddie.com/files/yolov3.weights",
     "imagenet_bagnet33": (
         "https://bitbucket.org/wielandbrendel/bag-of-feature-pretrained-models/raw/"
         "249e8fa82c0913623a807d9d35eeab9da7dcc2a8/bagnet32-2ddd53ed.pth.tar"

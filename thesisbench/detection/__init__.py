@@ -1,0 +1,1 @@
+"""Detectors: their interface, kinds, and what is asked of them apart from average precision."""
