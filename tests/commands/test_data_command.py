@@ -32,7 +32,7 @@ NONSENSE = {
     "data prepare red_green": "red_green has no files: it is made when it is needed",
     "data verify": "Missing argument",
     "data verify cifar": "nearest: cifar10",
-    "data verify coco": "valid: brown_patches, cifar10, cifar100",
+    "data verify coco_stuff": "nearest: coco",
     "data verify cifar10 --fast": "No such option: --fast",
     "weights": "Missing command",
     "weights frob": "valid: list, prepare, verify",
@@ -218,4 +218,4 @@ def test_the_registry_names_all_sources() -> None:
     found = {e["name"]: e for e in data_states(Library.at().registry)}
     assert all(found[name]["verifiable"] for name in MODULES)
     assert found["imagenet1k"]["verifiable"], "another name of imagenet"
-    assert not found["coco"]["verifiable"]
+    assert not found["coco_stuff"]["verifiable"]

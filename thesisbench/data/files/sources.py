@@ -21,6 +21,9 @@ MODULES = {
     "brown_patches": f"{HOME}.brown",
     "cifar10": f"{HOME}.cifar",
     "cifar100": f"{HOME}.cifar",
+    "coco": f"{HOME}.coco",
+    "coco2014_minival": f"{HOME}.coco",
+    "delftbikes": f"{HOME}.delftbikes",
     "fashion_mnist": f"{HOME}.fashion",
     "imagenet": f"{HOME}.imagenet",
     "imagenet200": f"{HOME}.imagenet",
@@ -29,8 +32,12 @@ MODULES = {
     "imagenet_subset": f"{HOME}.imagenet",
     "office31": f"{HOME}.office31",
     "pascal_voc2012_seg": f"{HOME}.voc",
+    "voc0712": f"{HOME}.voc_boxes",
 }
-BY_HAND = ("imagenet", "imagenet200", "imagenet_subset", "office31")  # none of it may be downloaded
+BY_HAND = (  # none of it is downloaded
+    *("coco", "coco2014_minival", "delftbikes"),
+    *("imagenet", "imagenet200", "imagenet_subset", "office31"),
+)
 
 Say = Callable[[str], None]
 
