@@ -25,6 +25,8 @@ SUMMARIES = {
     "shift_evaluation": "64 shifts of an image together, and a pass over the data for each",
     "lift_pool": "LiftDownPool against max pool and BlurPool, forward and backward",
     "weight_align": "a step with WeightAlign and with timm's layer, and a folded network",
+    "hide_curve": "objects hidden step by step together, and a pass for each step and object",
+    "visual_verification": "recalls of all images and parts together, and part by part",
     "corruptions": "corrupting a batch of images, and each image by itself",
 }
 

@@ -155,9 +155,14 @@ class CropFMNet(ContextNet):
         self, images: Float[Tensor, "b 1 h w"], boxes: Float[Tensor, "b 4"]
     ) -> Float[Tensor, "b c s s"]:
         """RoIAlign of the boxes on the map of the whole images."""
-        maps = self.trunk(images)
+        return self.align(self.trunk(images), boxes)
+
+    def align(
+        self, maps: Float[Tensor, "b c h w"], boxes: Float[Tensor, "b 4"]
+    ) -> Float[Tensor, "b c s s"]:
+        """RoIAlign of one box (in pixels) on each map."""
         item = torch.arange(len(boxes), device=boxes.device, dtype=boxes.dtype)[:, None]
-        return roi_align(
+        aligned: Tensor = roi_align(
             maps,
             torch.cat([item, boxes], dim=1).to(maps.dtype),
             output_size=self.roi_size,
@@ -165,6 +170,7 @@ class CropFMNet(ContextNet):
             sampling_ratio=self.sampling_ratio,
             aligned=self.aligned,
         )
+        return aligned
 
 
 class NoCropNet(ContextNet):
