@@ -172,6 +172,8 @@ def _print_checked(told: Mapping[str, Any]) -> None:
     print(f"{told['name']} in {told['folder']}: {state}")
     for what, count in told["counts"].items():
         print(f"  {what}: {count:,}")
+    for note in told.get("notes", ()):
+        print(f"  note: {note}")
     for problem in problems:
         print(f"  {problem}")
     fingerprint = told["fingerprint"] or {}

@@ -40,6 +40,7 @@ KINDS: Mapping[str, str] = {
     "clipped": "boxes that reach beyond their image, cut off at its border",
     "bad_mask": "annotations whose mask cannot be read, left out",
 }
+MENDED = ("no_area", "outside", "clipped")  # publishers' own files have some of these
 BOX_KINDS = ("", "not_finite", "no_area", "outside", "clipped")  # what `check_boxes` tells
 
 T = TypeVar("T")
@@ -75,10 +76,16 @@ class Problems:
         """Kind -> how many, in the order of `KINDS`."""
         return {kind: self.counts[kind] for kind in KINDS if self.counts[kind]}
 
-    def lines(self) -> list[str]:
-        """One line for each kind: how many, and the names of the first."""
+    def lines(self, *, mended: bool | None = None) -> list[str]:
+        """One line for each kind: how many, and the names of the first.
+
+        Args:
+            mended: only the kinds of `MENDED`, or only the others; None for all.
+        """
         told = []
         for kind, number in self.told().items():
+            if mended is not None and mended is not (kind in MENDED):
+                continue
             shown = self._first[kind]
             more = f" and {number - len(shown):,} more" if number > len(shown) else ""
             told.append(f"{number:,} {KINDS[kind]}: {', '.join(shown)}{more}")

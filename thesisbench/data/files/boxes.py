@@ -36,7 +36,8 @@ def check_split(
     checked.expect(f"{name} images", len(split), wanted)
     checked.counts[f"{name} boxes"] = len(split.labels)
     checked.counts[f"{name} images without a box"] = int((split.counts == 0).sum())
-    checked.problems += [f"{name}: {line}" for line in split.problems.lines()]
+    checked.problems += [f"{name}: {line}" for line in split.problems.lines(mended=False)]
+    checked.notes += [f"{name}: {line}" for line in split.problems.lines(mended=True)]
     if decode:
         checked.problems += broken_images(split, name)
 

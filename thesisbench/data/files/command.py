@@ -90,7 +90,8 @@ def verify_data(registry: Registry, name: str, *, decode: bool) -> dict[str, Any
         return _told(name, place, {}, problems, None)
     checked = source_of(name).verify(name, place, decode=decode)
     found = fingerprint(name) if not checked.problems else None
-    return _told(name, place, checked.counts, checked.problems, found)
+    told = _told(name, place, checked.counts, checked.problems, found)
+    return {**told, "notes": checked.notes} if checked.notes else told
 
 
 def _told(

@@ -49,10 +49,12 @@ class Checked:
     Attributes:
         counts: what was counted, such as images of a split.
         problems: one line for each broken or missing file, which it names.
+        notes: lines on what publishers' own files have, too, and readers mend or leave out.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def expect(self, what: str, number: int, wanted: int | None) -> None:
         """Counts something; another number than wanted is a problem."""
