@@ -98,7 +98,7 @@ OVERRIDES = {
     },
     "plan kayhan.t2.1 border = c": {"circular"},
     "plan --chapter kayhan/full_conv bord": {f"border={name}" for name in BORDERS},
-    "plan kayhan.t3.1 optimizer.l": {"optimizer.lr=1.0"},
+    "plan kayhan.t3.1 optimizer.l": {f"optimizer.lr={rate}" for rate in (1.0, 0.01, 0.001)},
     "plan bord": set(),
     "plan kayhan.t2.1 experiment = ": set(),
     "train nonsense = ": set(),

@@ -52,4 +52,4 @@ def test_few_are_named_and_the_rest_is_counted() -> None:
     assert retried({}) == retried({"a": 1, "b": 0}) == ""
     assert retried({"a": 2, "b": 1}) == "1 run needed more than one attempt: a (2)"
     many = {f"r{i}": 2 + i for i in range(8)}
-    assert retried(many, 2) == "8 runs needed more than one attempt: r0 (2), r1 (3), and 6 more"
+    assert retried(many, 2) == "8 runs needed more than one attempt: r7 (9), r6 (8), and 6 more"

@@ -56,7 +56,9 @@ def figure(value: float | None) -> str:
 
 
 def retried(attempts: Mapping[str, int], most: int = 5) -> str:
-    """The runs that needed more than one attempt, in words; nothing where none did.
+    """The runs that needed more than one attempt, in words, those with the most attempts first.
+
+    Nothing where none did.
 
     >>> retried({"3f0c": 2, "9ab1": 1})
     '1 run needed more than one attempt: 3f0c (2)'
@@ -64,7 +66,8 @@ def retried(attempts: Mapping[str, int], most: int = 5) -> str:
     several = {run: count for run, count in attempts.items() if count > 1}
     if not several:
         return ""
-    named = ", ".join(f"{run} ({count})" for run, count in list(several.items())[:most])
+    first = sorted(several.items(), key=lambda item: -item[1])[:most]
+    named = ", ".join(f"{run} ({count})" for run, count in first)
     more = f", and {len(several) - most} more" if len(several) > most else ""
     runs = "run" if len(several) == 1 else "runs"
     return f"{len(several)} {runs} needed more than one attempt: {named}{more}"
