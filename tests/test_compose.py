@@ -47,11 +47,6 @@ RECIPES: dict[str, tuple[dict[str, list[str]], list[str]]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def composer() -> Composer:
-    return Composer()
-
-
 def random_groups(rng: random.Random) -> tuple[list[str], list[str]]:
     """A recipe with some group choices and deletions; and values that go with the recipe."""
     recipe = rng.choice(list(RECIPES))

@@ -31,11 +31,6 @@ GOLDEN_FIT = "4e7f5aa3673e7dd7"
 GOLDEN_EVAL = "87099170f5dcb75d"
 
 
-@pytest.fixture(scope="module")
-def composer() -> Composer:
-    return Composer()
-
-
 def id_of(made: Composed, needs: Mapping[str, tuple[str, ...]] | None = None) -> str:
     return run_id(made.config, made.choices, needs or {})
 

@@ -23,11 +23,6 @@ FIT, NUMBER = "experiment=toy/sweep/fit", "experiment=toy/sweep/number"
 K = "compute.k=range(0,40)"
 
 
-@pytest.fixture(scope="module")
-def composer() -> Composer:
-    return Composer()
-
-
 @pytest.fixture
 def toy(tmp_path: Path) -> Toy:
     return write_toy(tmp_path)

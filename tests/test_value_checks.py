@@ -13,11 +13,6 @@ from thesisbench.value_checks import check_kinds, check_values
 RECIPE = "experiment=kayhan/full_conv/red_green"
 
 
-@pytest.fixture(scope="module")
-def composer() -> Composer:
-    return Composer()
-
-
 @pytest.mark.parametrize(
     ("schedule", "complaint"),
     [

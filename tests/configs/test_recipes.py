@@ -5,18 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from thesisbench.compose import Composer
 from thesisbench.tables.catalog import Catalog
 
 EXPERIMENTS = Path(str(files("thesisbench.conf"))) / "experiment"
 RECIPES = sorted(
     str(p.relative_to(EXPERIMENTS).with_suffix("")) for p in EXPERIMENTS.rglob("*.yaml")
 )
-
-
-@pytest.fixture(scope="module")
-def composer():
-    return Composer()
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -15,7 +15,7 @@ from thesisbench.data.box_transforms import (
     to_shorter_side,
     to_square,
 )
-from thesisbench.data.detection_files import Target
+from thesisbench.data.targets import Target
 from thesisbench.errors import UserError
 
 

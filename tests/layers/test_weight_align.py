@@ -20,7 +20,7 @@ from thesisbench.layers.pool_places import ReplacePooling
 from thesisbench.layers.reparameterize import ReparameterizeWeights, fold
 from thesisbench.layers.weight_align import Reparameterized, WAConv2d, WALinear
 from thesisbench.layers.weight_rules import Align, WeightNorm
-from thesisbench.tasks.base import Task
+from thesisbench.tasks.classification import ClassificationTask
 
 KINDS = ["align", "weight_norm", "standardised"]
 
@@ -288,7 +288,8 @@ def test_weight_decay_spares_gamma_where_it_is_told_to() -> None:
         network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4, 2))
         ReparameterizeWeights(gamma_decay=decays)(network)
         make = partial(torch.optim.SGD, lr=1.0, weight_decay=0.5)
-        optimizer = Task(copy.deepcopy(network), optimizer=make).configure_optimizers()
+        task = ClassificationTask(copy.deepcopy(network), optimizer=make)
+        optimizer = task.configure_optimizers()
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         for parameter in parameters:
             parameter.grad = torch.zeros_like(parameter)

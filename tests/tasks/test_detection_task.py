@@ -76,7 +76,7 @@ def test_layers_add_their_losses_in_training_only() -> None:
     assert found["train_weight"] == pytest.approx(float(own))
     plain_task = MultiLabelTask(plain).eval()
     logged(plain_task)
-    difference = loss.detach() - plain_task._measure(squares(), "train").detach()
+    difference = loss.detach() - plain_task.measure(squares(), "train").detach()
     torch.testing.assert_close(difference, own)
 
 

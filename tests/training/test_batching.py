@@ -15,11 +15,6 @@ from thesisbench.training.batching import Batching, check_batching, lr_factor, n
 FIT = "experiment=kayhan/full_conv/red_green"  # batch 200
 
 
-@pytest.fixture(scope="module")
-def composer() -> Composer:
-    return Composer()
-
-
 @pytest.fixture
 def mixing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets every network count as one that may mix the samples of a batch."""

@@ -17,7 +17,8 @@ from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F  # noqa: N812  (its usual name)
 
-from thesisbench.data.detection_files import BoxTransform, Target
+from thesisbench.data.detection_files import BoxTransform
+from thesisbench.data.targets import Target
 from thesisbench.errors import UserError
 
 GREY = 0.5

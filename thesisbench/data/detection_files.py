@@ -1,9 +1,7 @@
 """Images with boxes: splits of a detection data set, in files or in memory, and their batches.
 
-A target is a dict: `boxes` (x1, y1, x2, y2 in pixels of the image as the network gets it),
-`labels` (from 0), `crowd`, where the data set has them `difficult`, `state` and `masks`, then
-`size` (height, width as the network gets it), `scale` (by which width and height were multiplied)
-and `number` (of the image in the split).
+A target (`thesisbench.data.targets`) also has its image's `size` (height, width as the network gets
+it), `scale` (by which width and height were multiplied) and `number` (of the image in the split).
 """
 
 from __future__ import annotations
@@ -26,11 +24,10 @@ from thesisbench.data.annotation_check import Problems
 from thesisbench.data.arrays import Key, mix
 from thesisbench.data.coco_masks import masks_of
 from thesisbench.data.image_files import read_image
+from thesisbench.data.targets import MISSING, Target
 
-Target = dict[str, Tensor]
 DetectionBatch = tuple[list[Tensor], list[Target]]
 BoxTransform = Callable[[UInt8[Tensor, "3 h w"], Target], tuple[Float[Tensor, "3 h2 w2"], Target]]
-MISSING = 2  # states from here on are of parts that are not there (absent, occluded)
 
 
 @dataclass(frozen=True, eq=False)

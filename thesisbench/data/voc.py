@@ -74,11 +74,23 @@ def listed(root: Path, home: str, split: str) -> list[str]:
     Raises:
         BadFileError: the list is not there, cannot be read or holds no names.
     """
-    path = list_file(root, home, split)
+    return names_in(list_file(root, home, split), FOLDER)
+
+
+def names_in(path: Path, dataset: str) -> list[str]:
+    """Names of images in a file that lists them, one a line, without ending.
+
+    Args:
+        path: of the list.
+        dataset: whose preparation writes it.
+
+    Raises:
+        BadFileError: the list is not there, cannot be read or holds no names.
+    """
     try:
         names = path.read_text(encoding="ascii").split()
     except FileNotFoundError:
-        raise BadFileError(f"no file {path}; run `thesisbench data prepare {FOLDER}`") from None
+        raise BadFileError(f"no file {path}; run `thesisbench data prepare {dataset}`") from None
     except (OSError, UnicodeDecodeError) as error:
         raise BadFileError(f"cannot read {path}: {error}; fetch it anew") from error
     if not names or any(not name.replace("_", "").isalnum() for name in names):

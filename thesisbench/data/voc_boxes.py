@@ -16,10 +16,10 @@ from xml.etree import ElementTree
 
 import torch
 
-from thesisbench.data.bad_file import BadFileError
 from thesisbench.data.box_rows import BoxRows
 from thesisbench.data.detection_files import BoxSplit, hold_out
 from thesisbench.data.voc import CLASSES as WITH_BACKGROUND
+from thesisbench.data.voc import names_in
 from thesisbench.store.runs import data_root
 
 FOLDER = "voc"
@@ -54,16 +54,7 @@ def listed(root: Path, year: str, split: str) -> list[str]:
     Raises:
         BadFileError: the list is not there, cannot be read or holds no names.
     """
-    path = root / DEVKIT / year / "ImageSets" / "Main" / f"{split}.txt"
-    try:
-        names = path.read_text(encoding="ascii").split()
-    except FileNotFoundError:
-        raise BadFileError(f"no file {path}; run `thesisbench data prepare voc0712`") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadFileError(f"cannot read {path}: {error}; fetch it anew") from error
-    if not names or any(not name.replace("_", "").isalnum() for name in names):
-        raise BadFileError(f"{path} does not list names of images; fetch it anew")
-    return names
+    return names_in(root / DEVKIT / year / "ImageSets" / "Main" / f"{split}.txt", "voc0712")
 
 
 def read_split(root: Path, parts: Sequence[tuple[str, str]]) -> BoxSplit:

@@ -1,11 +1,6 @@
-"""What a detector is: losses to train it, detections to test it, and the dictionaries of both.
+"""What a detector is: losses to train it and detections to test it.
 
-A *target* says what is in an image, with torchvision's names: `boxes` Float[n 4] (x1, y1, x2, y2 in
-pixels of the image as the network gets it), `labels` Int[n] from 0, without a background class,
-`crowd` Bool[n]; where there are any, `difficult` Bool[n], `masks` Bool[n h w] and `state` Int[n]
-(parts: 0 intact, 1 damaged, 2 absent, 3 occluded). A *prediction* says what was found: `boxes`
-Float[m 4], `scores` Float[m], largest first, and `labels` Int[m]; some kinds add `cells` or
-`masks`. Both n and m may be 0.
+Targets and predictions are the dictionaries that `thesisbench.data.targets` describes.
 
 Images are Float[3 h w] in [0, 1], of any sizes; detectors normalise and resize them themselves, and
 boxes are those of the images that were given.
@@ -22,11 +17,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torchvision.ops import batched_nms
 
+from thesisbench.data.targets import MISSING, Prediction, Target
 from thesisbench.errors import UserError
 
-Target = dict[str, Tensor]
-Prediction = dict[str, Tensor]
-PRESENT = 1  # states up to this one are of parts that can be seen
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as torchvision's
 
 
@@ -118,7 +111,7 @@ def counted(target: Target) -> Bool[Tensor, " n"]:
         if name in target:
             keep = keep & ~target[name].bool()
     if "state" in target:
-        keep = keep & (target["state"] <= PRESENT)
+        keep = keep & (target["state"] < MISSING)
     return keep
 
 

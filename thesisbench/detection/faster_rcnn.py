@@ -23,7 +23,7 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.ops import MultiScaleRoIAlign
 
-from thesisbench.detection.detector import Target
+from thesisbench.data.targets import Target
 from thesisbench.detection.features import Pyramid
 from thesisbench.detection.torchvision_detector import (
     TorchvisionDetector,

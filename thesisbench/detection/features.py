@@ -85,7 +85,9 @@ def _stages(parts: nn.Module, kind: str) -> dict[int, tuple[str, int]]:
                 break
             try:
                 maps = part(maps)
-            except (RuntimeError, TypeError, AttributeError, NotImplementedError) as error:
+            # The parts may be a user's: wrong channels or a container that cannot be called are a
+            # RuntimeError of torch's, a second input or a tuple a TypeError or AttributeError.
+            except (RuntimeError, TypeError, AttributeError) as error:
                 text = f"a detector cannot take maps from {kind}: its part {name} does not follow"
                 raise UserError(f"{text} the one before it on RGB images") from error
             found[_SIDE // maps.shape[-1]] = (name, maps.shape[1])

@@ -16,7 +16,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  (its usual name)
 
-from thesisbench.detection.detector import MEAN, STD, Target, check_outputs, trained_on
+from thesisbench.data.targets import Target
+from thesisbench.detection.detector import MEAN, STD, check_outputs, trained_on
 from thesisbench.errors import UserError
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 
-from thesisbench.detection.detector import Target
+from thesisbench.data.targets import Target
 from thesisbench.detection.faster_rcnn import SIZES
 from thesisbench.detection.features import Pyramid
 from thesisbench.detection.torchvision_detector import (

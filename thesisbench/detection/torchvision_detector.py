@@ -21,13 +21,12 @@ from torch import Tensor, nn
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
+from thesisbench.data.targets import Prediction, Target
 from thesisbench.detection.coco_ids import COCO_IDS, COCO_OUTPUTS
 from thesisbench.detection.detector import (
     MEAN,
     STD,
     Detector,
-    Prediction,
-    Target,
     same_draws,
     trained_on,
 )

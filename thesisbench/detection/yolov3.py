@@ -26,7 +26,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  (its usual name)
 
 from thesisbench.backbones.darknet import conv_unit
-from thesisbench.detection.detector import Detector, Prediction, Target, suppress, trained_on
+from thesisbench.data.targets import Prediction, Target
+from thesisbench.detection.detector import Detector, suppress, trained_on
 from thesisbench.detection.features import Levels, keep_border
 from thesisbench.detection.letterbox import Placing, letterboxed
 from thesisbench.detection.yolo_boxes import (

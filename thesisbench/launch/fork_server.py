@@ -1,7 +1,8 @@
 """What the server that forks children changes in itself; only that server imports this module.
 
-A launcher can be killed between asking for a child and saying what it is to run. Such a child has
-nothing to do, and nobody is left to tell: it ends without a word, where Python would print a
+A launcher can be killed while it asks for a child: before it has handed the server the pipes to
+talk through, or between that and saying what the child is to run. The server, or the child, has
+nothing to do then, and nobody is left to tell: it ends without a word, where Python would print a
 traceback into the terminal of a program that is gone.
 """
 
@@ -9,7 +10,8 @@ from __future__ import annotations
 
 import pickle
 import sys
-from multiprocessing import spawn
+from multiprocessing import forkserver, reduction, spawn
+from traceback import walk_tb
 from types import TracebackType
 
 _told_otherwise = sys.excepthook
@@ -23,10 +25,11 @@ def _quiet_without_orders(
 
 
 def _was_reading(trace: TracebackType | None) -> bool:
-    """Whether the error comes from reading what a child is to run, not from running it."""
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return trace is not None and trace.tb_frame.f_code.co_filename == spawn.__file__
+    """Whether the error comes from reading what is to be run, not from running it."""
+    files = [frame.f_code.co_filename for frame, _ in walk_tb(trace)]
+    of_child = files[-1:] == [spawn.__file__]
+    of_server = files[-2:] == [forkserver.__file__, reduction.__file__]
+    return of_child or of_server
 
 
 sys.excepthook = _quiet_without_orders

@@ -10,17 +10,15 @@ box; COCO takes that of the mask.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 from torchmetrics.detection import MeanAveragePrecision
 
-Prediction = Mapping[str, Tensor]
-Target = Mapping[str, Tensor]
+from thesisbench.data.targets import MISSING, Prediction, Target
 
-MISSING = 2  # parts of this state or a larger one are not there
 # torchmetrics's own are rounded to 32 bits, so that an IoU of exactly 0.8 would miss its threshold.
 _IOUS = np.linspace(0.5, 0.95, 10).tolist()
 _RECALLS = np.linspace(0, 1, 101).tolist()

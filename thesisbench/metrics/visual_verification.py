@@ -22,8 +22,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from thesisbench.data.arrays import mix
+from thesisbench.data.targets import MISSING, Prediction, Target
 from thesisbench.errors import UserError
-from thesisbench.metrics.detection_ap import MISSING, Prediction, Target
 
 UNKNOWN = -1  # the state of a part that an image has no annotation of
 

@@ -17,8 +17,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from thesisbench.data.targets import Prediction, Target
 from thesisbench.errors import UserError, unknown
-from thesisbench.metrics.detection_ap import Prediction, Target, ignored, there
+from thesisbench.metrics.detection_ap import ignored, there
 
 Points = Literal["11", "area"]
 

@@ -6,6 +6,7 @@ forward pass in training, a mean over the samples of its batch. Then parts of a 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -45,8 +46,8 @@ def decay_groups(network: nn.Module) -> list[Any]:
     return [{"params": others}, {"params": without, "weight_decay": 0.0}]
 
 
-class Task(LightningModule):
-    """A network with its optimiser and schedule.
+class Task(LightningModule, ABC):
+    """A network with its optimiser and schedule; a kind of task adds what it measures.
 
     Args:
         network: what is trained.
@@ -75,6 +76,23 @@ class Task(LightningModule):
         if self._scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": self._scheduler(optimizer)}
+
+    @abstractmethod
+    def measure(self, batch: Any, split: str) -> Tensor:
+        """The loss of a batch, a mean over its samples; logs it, and what else is known, as means.
+
+        Args:
+            batch: inputs, and truths with a length.
+            split: train or val, what the logged names begin with.
+        """
+
+    def training_step(self, batch: Any, batch_index: int) -> Tensor:
+        """Loss of a batch, with what layers of the network add to it."""
+        return self.with_extra_losses(self.measure(batch, "train"), len(batch[1]))
+
+    def validation_step(self, batch: Any, batch_index: int) -> None:
+        """Logs what is measured on a validation batch."""
+        self.measure(batch, "val")
 
     def with_extra_losses(self, loss: Tensor, size: int) -> Tensor:
         """The loss of a training batch with what the layers of the network add to it.

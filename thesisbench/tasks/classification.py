@@ -46,15 +46,8 @@ class ClassificationTask(Task):
         logits: Tensor = self.network(*inputs)
         return logits
 
-    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Loss of a batch, with what layers of the network add to it."""
-        return self.with_extra_losses(self._measure(batch, "train"), len(batch[1]))
-
-    def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Logs loss and accuracy of a validation batch."""
-        self._measure(batch, "val")
-
-    def _measure(self, batch: Batch, split: str) -> Tensor:
+    def measure(self, batch: Batch, split: str) -> Tensor:
+        """Loss of a batch; logs it and the accuracy."""
         inputs, labels = batch
         logits = self(*inputs)
         loss = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from thesisbench.detection.detector import Prediction, Target
+from thesisbench.data.targets import Prediction, Target
 from thesisbench.errors import UserError
 from thesisbench.tasks.base import Task
 
@@ -77,15 +77,8 @@ class DetectionTask(Task):
         found: list[Prediction] = self.network(*images)
         return found
 
-    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Loss of a batch, with what layers of the network add to it."""
-        return self.with_extra_losses(self._measure(batch, "train"), len(batch[1]))
-
-    def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Logs the losses of a validation batch."""
-        self._measure(batch, "val")
-
-    def _measure(self, batch: Batch, split: str) -> Tensor:
+    def measure(self, batch: Batch, split: str) -> Tensor:
+        """Sum of the losses of a batch; logs it and each of them."""
         images, targets = batch
         losses: dict[str, Tensor] = self.network.losses(images, targets)  # type: ignore[operator]
         loss = torch.stack(list(losses.values())).sum()

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from thesisbench.metrics.detection_ap import Prediction, Target, coco_ap, ignored, there
+from thesisbench.data.targets import Prediction, Target
+from thesisbench.metrics.detection_ap import coco_ap, ignored, there
 from thesisbench.metrics.voc_ap import Points, voc_ap
 from thesisbench.pictures import save_picture
 from thesisbench.step import StepContext

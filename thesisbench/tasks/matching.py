@@ -75,15 +75,8 @@ class MatchingTask(Task):
         """Descriptors of length 1."""
         return F.normalize(self.network(patches))
 
-    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Loss of a batch, with what layers of the network add to it."""
-        return self.with_extra_losses(self._measure(batch, "train"), len(batch[1]))
-
-    def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Logs the loss of a validation batch."""
-        self._measure(batch, "val")
-
-    def _measure(self, batch: Batch, split: str) -> Tensor:
+    def measure(self, batch: Batch, split: str) -> Tensor:
+        """Loss of a batch, logged."""
         (patches,), points = batch
         anchors, positives = rearrange(self(patches), "(b two) d -> two b d", two=2)
         loss = hardest_triplet_loss(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -12,10 +12,9 @@ from jaxtyping import Float
 from torch import Tensor, distributed
 
 from thesisbench.data.shares import ShareSampler
+from thesisbench.data.targets import Prediction, Target
 from thesisbench.errors import UserError
 
-Prediction = Mapping[str, Tensor]
-Target = Mapping[str, Tensor]
 HEAVY = ("masks",)  # of targets and predictions; not gathered from other processes
 
 

@@ -49,15 +49,8 @@ class SegmentationTask(Task):
         logits: Tensor = self.network(images)
         return logits
 
-    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Loss of a batch, with what layers of the network add to it."""
-        return self.with_extra_losses(self._measure(batch, "train"), len(batch[1]))
-
-    def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Logs loss and pixel accuracy of a validation batch."""
-        self._measure(batch, "val")
-
-    def _measure(self, batch: Batch, split: str) -> Tensor:
+    def measure(self, batch: Batch, split: str) -> Tensor:
+        """Loss of a batch; logs it and the pixel accuracy."""
         (images,), masks = batch
         loss, accuracy = pixel_loss(self(images), masks)
         measured = {f"{split}_loss": loss.detach(), f"{split}_pixel_accuracy": accuracy}

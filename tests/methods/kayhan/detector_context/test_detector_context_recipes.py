@@ -24,15 +24,9 @@ ALEXNET = [
 ]  # a miniature of three classes
 
 
-@pytest.fixture(scope="module")
-def composer() -> Composer:
-    return Composer()
-
-
 @pytest.fixture(autouse=True)
-def _data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("THESISBENCH_DATA", str(tmp_path / "data"))
-    coco_2017(tmp_path / "data" / "coco")
+def _data(data_root: Path) -> None:
+    coco_2017(data_root / "coco")
 
 
 def run(

@@ -13,6 +13,7 @@ from recipe_runs import run_recipe
 from thesisbench.compose import Composer
 from thesisbench.data.imagenet200_classes import CLASSES
 
+pytestmark = pytest.mark.usefixtures("data_root")
 SMALL = [
     *("schedule.batch_size=4", "schedule.limit_batches=2", "schedule.epochs=1"),
     *("optimizer.lr=1e-4", "trainer.accelerator=cpu"),
@@ -20,16 +21,6 @@ SMALL = [
 ]
 SHIFTS = ["evaluation.crop=32", "evaluation.shifts=2", "evaluation.max_shift=4"]
 CHAPTER = "experiment=kayhan/full_conv"
-
-
-@pytest.fixture(scope="module")
-def composer() -> Composer:
-    return Composer()
-
-
-@pytest.fixture(autouse=True)
-def _data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("THESISBENCH_DATA", str(tmp_path / "data"))
 
 
 def write_images(root: Path, wnids: tuple[str, ...], **counts: int) -> None:

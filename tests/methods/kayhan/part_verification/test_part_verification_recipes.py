@@ -16,15 +16,9 @@ STEPS = ["schedule.limit_batches=2", "schedule.epochs=1", "trainer.accelerator=c
 SIZES = [f"dataset.{s}.{k}=64" for s in ("train", "test") for k in ("shorter", "longest")]
 
 
-@pytest.fixture(scope="module")
-def composer() -> Composer:
-    return Composer()
-
-
 @pytest.fixture(autouse=True)
-def _data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("THESISBENCH_DATA", str(tmp_path / "data"))
-    write_delftbikes(tmp_path / "data" / "delftbikes")
+def _data(data_root: Path) -> None:
+    write_delftbikes(data_root / "delftbikes")
 
 
 def run(

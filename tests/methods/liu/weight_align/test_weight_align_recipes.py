@@ -15,6 +15,7 @@ from thesisbench.compose import Composer
 from thesisbench.data.office31 import CLASSES
 from thesisbench.step import build_network
 
+pytestmark = pytest.mark.usefixtures("data_root")
 CHAPTER = "experiment=liu/weight_align"
 STEPS = [
     *("schedule.batch_size=4", "schedule.limit_batches=2", "schedule.epochs=1"),
@@ -22,16 +23,6 @@ STEPS = [
 ]
 ALIGNED = ["norm=without", "weight=align", "init=fixup"]
 NET = ["backbone=resnet18", "backbone.stem=cifar"]
-
-
-@pytest.fixture(scope="module")
-def composer() -> Composer:
-    return Composer()
-
-
-@pytest.fixture(autouse=True)
-def _data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("THESISBENCH_DATA", str(tmp_path / "data"))
 
 
 def run(

@@ -11,6 +11,7 @@ from recipe_runs import run_recipe
 
 from thesisbench.compose import Composer
 
+pytestmark = pytest.mark.usefixtures("data_root")
 FEW = ("fog", "snow")
 CHAPTER = "experiment=zhao/lift_pool"
 STEPS = [
@@ -22,16 +23,6 @@ SMALL = [
     "dataset.splits.n_classes=3",
 ]
 WIDE = ["dataset.test.size=40", "dataset.test.resize=40", "dataset.splits.n_classes=3"]
-
-
-@pytest.fixture(scope="module")
-def composer() -> Composer:
-    return Composer()
-
-
-@pytest.fixture(autouse=True)
-def _data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("THESISBENCH_DATA", str(tmp_path / "data"))
 
 
 def run(

@@ -31,15 +31,9 @@ THIN = ["backbone.channels=[[8,8],[16,16],[16,16],[16,16],[16,16]]"]  # five poo
 LIFT = ["pool=lift_down", "variants.pool.factory.bands=[LL]", "unpool=lift_up"]
 
 
-@pytest.fixture(scope="module")
-def composer() -> Composer:
-    return Composer()
-
-
 @pytest.fixture(autouse=True)
-def _data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("THESISBENCH_DATA", str(tmp_path / "data"))
-    write_voc(tmp_path / "data" / "pascal_voc2012_seg")
+def _data(data_root: Path) -> None:
+    write_voc(data_root / "pascal_voc2012_seg")
 
 
 def run(

@@ -15,11 +15,11 @@ from typing import Any
 
 from torch import Tensor
 
+from thesisbench.data.targets import Prediction, Target
 from thesisbench.detection.multi_label import MultiLabelNet
 from thesisbench.errors import UserError
 from thesisbench.methods.kayhan.part_verification.labels_only import LabelsOnly
 from thesisbench.methods.kayhan.part_verification.mean_box import MeanBoxDetector, Score
-from thesisbench.metrics.detection_ap import Prediction, Target
 from thesisbench.metrics.visual_verification import (
     Overlaps,
     missing_recall_curve,
