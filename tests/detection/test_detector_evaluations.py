@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +30,14 @@ KINDS = {
 }
 
 
-def evaluated(tmp_path: Path, kind: str, test: Any) -> dict[str, float]:
-    words = [f"detector={kind}", f"backbone={KINDS[kind]}", "detector.classes=3", "kind=fit"]
+def evaluated(tmp_path: Path, kind: str, test: Any, *more: str) -> dict[str, float]:
+    words = [f"detector={kind}", f"backbone={KINDS[kind]}", "detector.classes=3", "kind=fit", *more]
     torch.manual_seed(0)
     network, _ = build_network(Composer().compose(words).config)
     context = StepContext(config={}, folder=RunFolder(tmp_path), attempt=tmp_path / "a")
     split = box_split(IMAGES, BOXES, LABELS, state=STATES)
+    outlines = [json.dumps([[a, b, c, b, c, d]]).encode() for a, b, c, d in split.boxes.tolist()]
+    split = replace(split, segmentations=tuple(outlines))
     context.fitted = lambda name="weights": network.eval()  # type: ignore[method-assign]
     context.fitted_dataset = lambda name="weights": module(val=split)  # type: ignore[method-assign]
     found: dict[str, float] = test(context)
@@ -50,6 +54,16 @@ def test_average_precision_whether_much_or_nothing_is_found(
     assert (coco["detections"] > 0) == (least == 0)
     voc = evaluated(tmp_path, kind, VocAp(split="val", score_threshold=least, pictures=0))
     assert set(voc) == {"map", "ap_traffic_light", "ap_bell"}, "the cup is missing"
+
+
+@pytest.mark.parametrize("least", [0.0, 0.999])
+def test_average_precision_of_masks_whether_much_or_nothing_is_found(
+    tmp_path: Path, least: float
+) -> None:
+    test = CocoAp(score_threshold=least, pictures=1, masks=True)
+    metrics = evaluated(tmp_path, "tiny_faster_rcnn", test, "detector.masks=true")
+    assert 0 <= metrics["mask_ap"] <= metrics["mask_ap50"] <= 100
+    assert {"mask_ap_bell", "mask_ar_100", "ap", "ap_bell"} <= set(metrics)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -217,6 +217,7 @@ def test_boxes_in_resized_images_are_those_of_the_image() -> None:
         ({"priors": [[[1, 2]], [[1, 2], [3, 4]]]}, r"as many priors; got \[1, 2\]"),
         ({"priors": [[[1], [2]]]}, "a width and a height"),
         ({"priors": [[[1, 2], [3, 0]]]}, "a width and a height"),
+        ({"sides": [320, 0]}, r"at least 1; got \[320, 0\]"),
         ({"priors": PRIORS * 2}, "levels=6: Darknet has stages"),
     ],
 )
@@ -224,6 +225,19 @@ def test_settings_that_do_not_fit_are_refused(changes: dict[str, Any], message: 
     backbone = make(option("backbone", "tiny_darknet"))
     with pytest.raises(UserError, match=message):
         YoloV3(backbone, **{"classes": 3, **changes})
+
+
+def test_in_training_each_batch_takes_one_of_the_sides() -> None:
+    images, targets = squares()
+    network = tiny("tiny_yolov3", side=48, sides=[32, 64])
+    torch.manual_seed(0)
+    seen = {network.train()._batch(images)[0].shape[-1] for _ in range(20)}
+    assert seen == {32, 64}
+    assert {network.eval()._batch(images)[0].shape[-1] for _ in range(20)} == {48}
+    torch.manual_seed(1)
+    first = network.train().losses(images, targets)
+    torch.manual_seed(1)
+    assert network.losses(images, targets) == first, "the seed decides"
 
 
 def test_at_first_every_prior_gives_the_asked_probability() -> None:

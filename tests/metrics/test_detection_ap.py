@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from thesisbench.data.coco_masks import pack_masks, unpack_masks
 from thesisbench.metrics.detection_ap import coco_ap
 
 pycocotools_coco = pytest.importorskip("pycocotools.coco")
 pycocotools_eval = pytest.importorskip("pycocotools.cocoeval")
+pycocotools_mask = pytest.importorskip("pycocotools.mask")
 
 STATS = (
     *("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large"),
@@ -57,12 +60,33 @@ def xywh(box: Tensor) -> list[float]:
     return [x1, y1, x2 - x1, y2 - y1]
 
 
-def by_pycocotools(predictions: Any, targets: Any) -> tuple[dict[str, float], dict[int, float]]:
+def with_masks(items: list[dict[str, Tensor]], seed: int) -> list[dict[str, Tensor]]:
+    """A mask in each box: ellipses, some with a part cut off; the box stays as it is."""
+    g = torch.Generator().manual_seed(seed)
+    y, x = torch.meshgrid(torch.arange(480) + 0.5, torch.arange(480) + 0.5, indexing="ij")
+    made = []
+    for item in items:
+        masks = torch.zeros(len(item["boxes"]), 480, 480, dtype=torch.bool)
+        for i, (x1, y1, x2, y2) in enumerate(item["boxes"].tolist()):
+            u, v = (2 * x - x1 - x2) / (x2 - x1), (2 * y - y1 - y2) / (y2 - y1)
+            masks[i] = (u**2 + v**2 < 1) & (u < 2 * torch.rand(1, generator=g) + 0.2)
+        made.append({**item, "packed_masks": pack_masks(masks)})
+    return made
+
+
+def run_lengths(item: dict[str, Tensor]) -> list[dict[str, Any]]:
+    masks = unpack_masks(item["packed_masks"]).numpy().astype(np.uint8)
+    return [pycocotools_mask.encode(np.asfortranarray(one)) for one in masks]
+
+
+def by_pycocotools(
+    predictions: Any, targets: Any, *, masks: bool = False
+) -> tuple[dict[str, float], dict[int, float]]:
     truth: dict[str, Any] = {"images": [], "annotations": [], "info": {}}
     truth["categories"] = [{"id": k + 1} for k in range(5)]
     found = []
     for i, (prediction, target) in enumerate(zip(predictions, targets, strict=True)):
-        truth["images"].append({"id": i + 1})
+        truth["images"].append({"id": i + 1, "height": 480, "width": 480})
         for box, label, crowd in zip(
             target["boxes"], target["labels"], target["crowd"], strict=True
         ):
@@ -79,11 +103,21 @@ def by_pycocotools(predictions: Any, targets: Any) -> tuple[dict[str, float], di
                 {"image_id": i + 1, "category_id": int(label) + 1, "bbox": xywh(box)}
                 | {"score": float(score)}
             )
+    if masks:
+        every = [run for target in targets for run in run_lengths(target)]
+        for annotation, run in zip(truth["annotations"], every, strict=True):
+            annotation |= {"segmentation": run, "area": float(pycocotools_mask.area(run))}
+        every = [run for prediction in predictions for run in run_lengths(prediction)]
+        for result, run in zip(found, every, strict=True):
+            del result["bbox"]
+            result["segmentation"] = run
     with contextlib.redirect_stdout(io.StringIO()):
         coco = pycocotools_coco.COCO()
         coco.dataset = truth
         coco.createIndex()
-        evaluation = pycocotools_eval.COCOeval(coco, coco.loadRes(found), "bbox")
+        evaluation = pycocotools_eval.COCOeval(
+            coco, coco.loadRes(found), "segm" if masks else "bbox"
+        )
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
@@ -105,6 +139,26 @@ def test_all_numbers_equal_those_of_pycocotools(seed: int) -> None:
     for name, value in metrics.items():
         assert value == pytest.approx(stats[name], abs=1e-3), name
     assert each == pytest.approx(classes, abs=1e-3)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_numbers_of_masks_equal_those_of_pycocotools_at_any_scale(seed: int) -> None:
+    boxes, truths = random_case(seed)
+    predictions, targets = with_masks(boxes, seed), with_masks(truths, seed + 9)
+    metrics, each = coco_ap(predictions, targets, masks=True)
+    stats, classes = by_pycocotools(predictions, targets, masks=True)
+    assert set(metrics) == {name for name, value in stats.items() if value >= 0}
+    assert metrics != coco_ap(predictions, targets)[0]
+    for name, value in metrics.items():
+        assert value == pytest.approx(stats[name], abs=1e-3), name
+    assert each == pytest.approx(classes, abs=1e-3)
+
+    doubled = [[{**item, "scale": torch.tensor([2.0, 2.0])} for item in targets], predictions]
+    for item in itertools.chain(*doubled):
+        whole = unpack_masks(item["packed_masks"])
+        twice = whole.repeat_interleave(2, 1).repeat_interleave(2, 2)
+        item["packed_masks"], item["boxes"] = pack_masks(twice), 2 * item["boxes"]
+    assert coco_ap(doubled[1], doubled[0], masks=True) == (metrics, each)
 
 
 def one(box: list[float], label: int = 0, **more: Any) -> dict[str, Tensor]:

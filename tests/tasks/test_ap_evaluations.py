@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +41,9 @@ def number(image: Tensor) -> int:
     return round(float(image[0, 0, 0]) * 255 / 10)
 
 
-def data(**loading: Any) -> Any:
+def data(splits: Any = None, **loading: Any) -> Any:
     split = box_split(IMAGES, BOXES, LABELS)
-    return module(val=split, test=split, loading=loading)
+    return module(loading=loading, **(splits or {"val": split, "test": split}))
 
 
 def evaluated(tmp_path: Path, test: Any, network: Any = None, **loading: Any) -> tuple[Any, Any]:
@@ -68,6 +70,35 @@ def test_coco_metrics_of_a_step(tmp_path: Path) -> None:
     assert context.result.facts["evaluated"] == {"val": {"on": 5, "of": 5}}
     assert context.result.facts["data"]["name"] == "toys"
     assert sorted(p.name for p in (tmp_path / "pictures").iterdir()) == ["val_0.png", "val_1.png"]
+
+
+def test_masks_of_a_step_are_measured_beside_boxes(tmp_path: Path) -> None:
+    """Masks that fill their boxes but for one, found in its left half: AP at IoU 0.5 only."""
+    split = box_split(IMAGES, BOXES, LABELS)
+    filled = [json.dumps([[a, b, c, b, c, d, a, d]]) for a, b, c, d in split.boxes.tolist()]
+    with_masks = replace(split, segmentations=tuple(text.encode() for text in filled))
+
+    def finds(image: Tensor) -> dict[str, Tensor]:
+        found = FOUND[number(image)]
+        masks = torch.zeros(len(found["boxes"]), 48, 48, dtype=torch.bool)
+        for mask, (a, b, c, d) in zip(masks, found["boxes"].int().tolist(), strict=True):
+            mask[b:d, a:c] = True
+        if number(image) == 0:
+            masks[0, :, 12:] = False
+        return {**found, "masks": masks}
+
+    detector, test = LookupDetector(finds), CocoAp(masks=True, pictures=1)
+    _, metrics = evaluated(tmp_path, test, detector, splits={"val": with_masks})
+    _, boxes = evaluated(tmp_path / "boxes", CocoAp(pictures=0))
+    assert {name: value for name, value in metrics.items() if not name.startswith("mask_")} == boxes
+    assert metrics["mask_ap_cup"] == boxes["ap_cup"]
+    assert metrics["mask_ap50"] == boxes["ap50"]
+    assert metrics["mask_ap75"] < boxes["ap75"]
+
+    with pytest.raises(UserError, match=r"the detector has no masks; .* detector=mask_rcnn"):
+        evaluated(tmp_path / "c", test, splits={"val": with_masks})
+    with pytest.raises(UserError, match=r"the data set has no masks; .*dataset.splits.masks=true"):
+        evaluated(tmp_path / "d", test, detector)
 
 
 def test_voc_metrics_of_a_step(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Masks of COCO: polygons or run lengths, decoded by pycocotools when they are needed."""
+"""Masks of COCO: polygons or run lengths, decoded by pycocotools when they are needed; packing."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, UInt8
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  (its usual name)
 
@@ -41,6 +42,28 @@ def masks_of(
     if tuple(annotated) != tuple(size) and len(masks):
         return F.interpolate(masks[:, None].float(), size=size)[:, 0].bool()
     return masks if len(masks) else masks.new_zeros(0, *size)
+
+
+def pack_masks(masks: Bool[Tensor, "n h w"]) -> UInt8[Tensor, " bytes"]:
+    """Masks as COCO's run lengths, in a tensor of bytes that is kept and sent at little cost.
+
+    >>> unpack_masks(pack_masks(torch.eye(2)[None] > 0)).tolist()
+    [[[True, False], [False, True]]]
+    """
+    from pycocotools import mask as coco
+
+    columns = np.asfortranarray(masks.movedim(0, -1).cpu().numpy().astype(np.uint8))
+    counts = [found["counts"].decode("ascii") for found in coco.encode(columns)]
+    text = msgspec.json.encode({"size": list(masks.shape[1:]), "counts": counts})
+    return torch.frombuffer(bytearray(text), dtype=torch.uint8)
+
+
+def unpack_masks(packed: UInt8[Tensor, " bytes"]) -> Bool[Tensor, "n h w"]:
+    """Masks from what `pack_masks` made of them."""
+    found = msgspec.json.decode(packed.numpy().tobytes())
+    size = found["size"]
+    masks = [_decoded({"size": size, "counts": one}, size) for one in found["counts"]]
+    return torch.stack(masks) if masks else torch.zeros(0, *size, dtype=torch.bool)
 
 
 def _decoded(found: Any, size: Sequence[int]) -> Bool[Tensor, "h w"]:

@@ -8,9 +8,10 @@ the image tasks may take Darknet's place, with as many scales as there are lists
 
 *Deviations*. Images are resized bilinearly without the authors' alignment of corners. Boxes of one
 class that overlap by `overlap` go (the paper does not say; 0.45 is the default of the authors'
-code). Objectness starts at 1%, so that the thousands of empty cells do not rule the first epoch
-(`first_objectness=0.5`: at a half, as the authors' code). See `thesisbench.detection.yolo_boxes`
-for the loss.
+code). Training at several sizes is off; `sides=[320,352,...,608]` is the paper's, but with a draw
+for every batch, not every tenth. Objectness starts at 1%, so that the thousands of empty cells do
+not rule the first epoch (`first_objectness=0.5`: at a half, as the authors' code). See
+`thesisbench.detection.yolo_boxes` for the loss.
 """
 
 from __future__ import annotations
@@ -92,6 +93,7 @@ class YoloV3(Detector):
         priors: width and height in pixels of those of each scale, the finest first.
         side: longer side that images are resized to, with grey around them to a square; None
             leaves them as they are, with zeros up to a multiple of the largest stride.
+        sides: in place of `side` while training: each batch takes one at random.
         threshold: overlap from which on a prior is not trained to find nothing.
         offset_loss, ignored: of `YoloLoss`.
         first_objectness: probability of an object that each prior gives before training.
@@ -104,7 +106,7 @@ class YoloV3(Detector):
 
     Raises:
         UserError: no class, a prior that is no pair of numbers, scales with different numbers of
-            them, or a probability of 0 or 1.
+            them, a side of no pixel, or a probability of 0 or 1.
     """
 
     priors: Float[Tensor, "l p 2"]
@@ -116,6 +118,7 @@ class YoloV3(Detector):
         classes: int,
         priors: Sequence[Sequence[Sequence[float]]] = PRIORS,
         side: int | None = 416,
+        sides: Sequence[int] = (),
         threshold: float = 0.5,
         offset_loss: OffsetLoss = "cross_entropy",
         ignored: Ignored = "priors",
@@ -132,8 +135,12 @@ class YoloV3(Detector):
             raise UserError(f"each scale needs as many priors; got {[len(x) for x in priors]}")
         if any(len(prior) != 2 or min(prior) <= 0 for one in priors for prior in one):
             raise UserError("each of the priors is a width and a height in pixels")
+        if any(one < 1 for one in sides):
+            raise UserError(
+                f"each of the sides is a number of pixels, at least 1; got {list(sides)}"
+            )
         self.classes, self.score_threshold, self.limit = classes, score_threshold, limit
-        self.side, self.overlap = side, overlap
+        self.side, self.sides, self.overlap = side, tuple(sides), overlap
         self.backbone = Levels(backbone, levels=len(priors))
         self.strides = self.backbone.strides
         self.register_buffer("priors", torch.tensor(priors).float(), persistent=False)
@@ -201,7 +208,10 @@ class YoloV3(Detector):
         return torch.div(centres, strides[:, None], rounding_mode="floor").long().flip(1)
 
     def _batch(self, images: Sequence[Tensor]) -> tuple[Tensor, list[Placing]]:
-        return letterboxed(images, side=self.side, multiple=max(self.strides))
+        side = self.side
+        if self.training and self.sides:
+            side = self.sides[int(torch.randint(len(self.sides), ()))]
+        return letterboxed(images, side=side, multiple=max(self.strides))
 
     def _predict(self, batch: Tensor) -> tuple[Float[Tensor, "b a v"], list[tuple[int, int]]]:
         """t, objectness and class logits of all priors, and the sizes of the grids."""

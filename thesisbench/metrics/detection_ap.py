@@ -5,18 +5,22 @@ torchmetrics has it over faster-coco-eval.
 
 *Deviations*. Sizes are those of the original image (`scale` of a target is undone). The area that
 makes an object small, medium or large is its `area` where the target has one, else that of its
-box; COCO takes that of the mask.
+box; COCO takes that of the mask. Masks are resized to the original image by their nearest pixel.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 from torchmetrics.detection import MeanAveragePrecision
+from torchvision.transforms.v2.functional import InterpolationMode, resize
 
+from thesisbench.data.coco_masks import unpack_masks
 from thesisbench.data.targets import MISSING, Prediction, Target
 
 # torchmetrics's own are rounded to 32 bits, so that an IoU of exactly 0.8 would miss its threshold.
@@ -33,7 +37,7 @@ _NAMES = {
 
 
 def coco_ap(
-    predictions: Sequence[Prediction], targets: Sequence[Target]
+    predictions: Sequence[Prediction], targets: Sequence[Target], *, masks: bool = False
 ) -> tuple[dict[str, float], dict[int, float]]:
     """AP and AR in percent of all classes together, and AP of each class.
 
@@ -47,23 +51,32 @@ def coco_ap(
         targets: of each image: `boxes` [n 4], `labels` [n]; where there, `crowd` and `difficult`
             [n] (neither wanted nor wrong), `state` [n] (parts that are not there are no objects),
             `scale` [2], `area` [n] (pixels of the original image).
+        masks: compares masks, not boxes: `packed_masks` of both (see `pack_masks`).
     """
+    # With masks alone torchmetrics 1.9 forgets images without objects, and what is found there.
+    kinds: Any = ("bbox", "segm") if masks else ("bbox",)
+    prefix = "segm_" if masks else ""
     metric = MeanAveragePrecision(
+        iou_type=kinds,
         iou_thresholds=_IOUS,
         rec_thresholds=_RECALLS,
         class_metrics=True,
         backend="faster_coco_eval",
     )
     metric.warn_on_many_detections = False
-    wanted = [_wanted(target) for target in targets]
-    found = [_in_original(p, t) for p, t in zip(predictions, targets, strict=True)]
-    if not any(bool((target["iscrowd"] == 0).any()) for target in wanted):
+    objects = [_wanted(target) for target in targets]
+    if not any(bool((one["iscrowd"] == 0).any()) for one in objects):
         return {}, {}
-    metric.update(found, wanted)
+    for prediction, target, wanted in zip(predictions, targets, objects, strict=True):
+        found = _in_original(prediction, target)
+        if masks:  # of one image at a time: unpacked they are large
+            wanted["masks"] = _masks(target, target)[there(target)]
+            found["masks"] = _masks(prediction, target)
+        metric.update([found], [wanted])
     values = metric.compute()
-    numbers = {name: 100 * float(values[key]) for key, name in _NAMES.items()}
+    numbers = {name: 100 * float(values[prefix + key]) for key, name in _NAMES.items()}
     classes = values["classes"].reshape(-1).tolist()
-    each = (100 * values["map_per_class"].double()).reshape(-1).tolist()
+    each = (100 * values[f"{prefix}map_per_class"].double()).reshape(-1).tolist()
     by_class = dict(zip(classes, each, strict=True))
     # torchmetrics says -1 for what nothing decides.
     return (
@@ -100,6 +113,16 @@ def _in_original(prediction: Prediction, target: Target) -> dict[str, Tensor]:
         "scores": prediction["scores"].float(),
         "labels": prediction["labels"].long(),
     }
+
+
+def _masks(item: Target | Prediction, target: Target) -> Bool[Tensor, "n h w"]:
+    """The masks of an item in pixels of the original image of its target."""
+    masks = unpack_masks(item["packed_masks"])
+    width, height = target.get("scale", torch.ones(2)).tolist()
+    size = (round(masks.shape[1] / height), round(masks.shape[2] / width))
+    if size == tuple(masks.shape[1:]):
+        return masks
+    return resize(masks.byte(), list(size), interpolation=InterpolationMode.NEAREST).bool()
 
 
 def _factor(target: Target) -> Tensor:

@@ -35,6 +35,8 @@ class BoxTest(ABC):
         shown: least score of a detection that is drawn.
     """
 
+    masks = False  # whether masks are kept
+
     def __init__(
         self,
         *,
@@ -56,6 +58,7 @@ class BoxTest(ABC):
             self.split,
             score_threshold=self.score_threshold,
             clips=self.clips,
+            masks=self.masks,
         )
         context.save_predictions(f"{self.split}_detections", as_rows(predictions).numpy())
         context.result.facts["data"] = data.fingerprint()
@@ -77,7 +80,15 @@ class CocoAp(BoxTest):
     """COCO's metrics, in percent: see `coco_ap`; and `ap_<class>`.
 
     Also `detections` (of an image, in the mean). What no object decides is not in the metrics.
+
+    Args:
+        masks: measures masks beside boxes: the same metrics, named `mask_ap` and so on.
+        kwargs: of `BoxTest`.
     """
+
+    def __init__(self, *, masks: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.masks = masks
 
     def metrics(
         self,
@@ -86,10 +97,13 @@ class CocoAp(BoxTest):
         names: Sequence[str],
     ) -> dict[str, float]:
         """Numbers by name."""
-        metrics, each = coco_ap(predictions, targets)
         count = sum(len(p["labels"]) for p in predictions)
-        metrics["detections"] = count / max(1, len(predictions))
-        return metrics | {f"ap_{names[k]}": value for k, value in each.items()}
+        found = {"detections": count / max(1, len(predictions))}
+        for kind in ("", "mask_") if self.masks else ("",):
+            metrics, each = coco_ap(predictions, targets, masks=bool(kind))
+            metrics |= {f"ap_{names[k]}": value for k, value in each.items()}
+            found |= {kind + name: value for name, value in metrics.items()}
+        return found
 
 
 class VocAp(BoxTest):

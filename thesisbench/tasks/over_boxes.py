@@ -11,11 +11,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, distributed
 
+from thesisbench.data.coco_masks import pack_masks
 from thesisbench.data.shares import ShareSampler
 from thesisbench.data.targets import Prediction, Target
 from thesisbench.errors import UserError
-
-HEAVY = ("masks",)  # of targets and predictions; not gathered from other processes
 
 
 def as_detector(network: Any) -> Any:
@@ -87,8 +86,11 @@ def detections(
     *,
     score_threshold: float | None = None,
     clips: int | None = None,
+    masks: bool = False,
 ) -> tuple[list[Prediction], list[Target]]:
-    """Predictions and targets of the images of a split, without masks.
+    """Predictions and targets of the images of a split.
+
+    Masks are left out, or packed, under the name `packed_masks`.
 
     Args:
         detector: with `detect(images, score_threshold=...)`.
@@ -96,18 +98,33 @@ def detections(
         split: of the data set.
         score_threshold: in place of the detector's own.
         clips: at most so many images (whole batches); None for all.
+        masks: keep them; then all images and all predictions must have some.
+
+    Raises:
+        UserError: masks are asked for and the data or the detector have none.
     """
 
     def each(images: list[Tensor], targets: list[dict[str, Tensor]]) -> list[Any]:
         found = detector.detect(images, score_threshold=score_threshold)
-        return [(_light(p), _light(t)) for p, t in zip(found, targets, strict=True)]
+        light = _packed if masks else _light
+        return [(light(p), light(t)) for p, t in zip(found, targets, strict=True)]
 
     pairs: list[Any] = over_images(data, split, clips, each)
     return [p for p, _ in pairs], [t for _, t in pairs]
 
 
 def _light(item: Prediction) -> Prediction:
-    return {name: value for name, value in item.items() if name not in HEAVY}
+    return {name: value for name, value in item.items() if name != "masks"}
+
+
+def _packed(item: Prediction) -> Prediction:
+    if "masks" not in item:
+        what = "detector" if "scores" in item else "data set"
+        raise UserError(
+            f"the {what} has no masks; evaluate a fit with detector=mask_rcnn on data with masks "
+            "(dataset.splits.masks=true), or leave evaluation.masks=false"
+        )
+    return _light(item) | {"packed_masks": pack_masks(item["masks"])}
 
 
 def as_rows(predictions: Sequence[Prediction]) -> Float[Tensor, "d 7"]:
