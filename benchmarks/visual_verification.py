@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.harness import Comparison, alternate
-from thesisbench.metrics.visual_verification import overlaps
+from thesisbench.metrics.part_overlaps import overlaps
 
 BOUND = 20.0  # times as fast
 PARTS = 22

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from thesisbench.errors import UserError
+from thesisbench.metrics.part_overlaps import overlaps
 from thesisbench.metrics.visual_verification import (
     at_random_places,
     f_vv,
     missing_recall_curve,
-    overlaps,
     usual_place_chance,
     verified,
     visual_verification,

@@ -20,10 +20,9 @@ from thesisbench.detection.multi_label import MultiLabelNet
 from thesisbench.errors import UserError
 from thesisbench.methods.kayhan.part_verification.labels_only import LabelsOnly
 from thesisbench.methods.kayhan.part_verification.mean_box import MeanBoxDetector, Score
+from thesisbench.metrics.part_overlaps import Overlaps, overlaps
 from thesisbench.metrics.visual_verification import (
-    Overlaps,
     missing_recall_curve,
-    overlaps,
     usual_place_chance,
     verified,
 )
