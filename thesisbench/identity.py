@@ -47,6 +47,7 @@ NOT_SCIENCE_TRAINER = frozenset(
         "log_every_n_steps",
         "num_workers",
         "compile",
+        "channels_last",
         "max_per_device_batch",
         "sync_batchnorm",
     ]

@@ -35,6 +35,15 @@ class ToyNet(nn.Module):
         return out
 
 
+class ToyConvNet(nn.Sequential):
+    """Four numbers as an image of 2 x 2 pixels, through two convolutions, to two logits."""
+
+    def __init__(self) -> None:
+        first, second = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        image, flat = nn.Unflatten(1, (1, 2, 2)), nn.Flatten()
+        super().__init__(image, first, nn.ReLU(), second, nn.ReLU(), flat, nn.Linear(16, 2))
+
+
 def blobs(*, n: int = 24, data_seed: int = 0, val: bool = True, noise: float = 1.0) -> Any:
     """Two overlapping clouds of points: train, test and, when asked for, val."""
     generator = torch.Generator().manual_seed(data_seed)

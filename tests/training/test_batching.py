@@ -137,7 +137,8 @@ def test_precision_is_one_setting_under_two_names(composer: Composer) -> None:
 
 def test_compiling_and_the_ddp_option_leave_the_id(composer: Composer) -> None:
     plain = id_of(composer.compose([FIT]))
-    for words in (["trainer.compile=true"], ["trainer=ddp", "trainer.devices=5"]):
+    one = [["trainer.compile=true"], ["trainer.channels_last=true"]]
+    for words in (*one, ["trainer=ddp", "trainer.devices=5"]):
         assert id_of(composer.compose([FIT, *words])) == plain
 
 

@@ -111,6 +111,22 @@ def test_data_that_nobody_cuts_are_refused(tmp_path: Path, monkeypatch: pytest.M
     assert "ArrayDataModule does not cut its batches into parts" in folder.state().message
 
 
+def test_channels_last_trains_alike_and_is_told(tmp_path: Path) -> None:
+    given: dict[str, Any] = {"schedule": {"epochs": 2, "select": "last"}}
+    given["backbone"] = {"_target_": "toy_parts.ToyConvNet"}
+    plain = fit(tmp_path, "plain", **given)
+    last = fit(tmp_path, "last", trainer={"channels_last": True}, **given)
+    for a, b in zip(curve(plain), curve(last), strict=True):
+        assert b == pytest.approx(a, rel=1e-4)
+    kept = weights(last)
+    assert weights(plain).keys() == kept.keys()
+    wide = [w for w in kept.values() if w.dim() == 4 and w.shape[1] > 1 and w.shape[2] > 1]
+    assert wide
+    assert all(w.is_contiguous(memory_format=torch.channels_last) for w in wide)
+    record = last.read_record() or {}
+    assert record["provenance"]["facts"]["channels_last"] is True
+
+
 @pytest.mark.slow
 def test_a_compiled_network_trains_alike_and_keeps_its_names(tmp_path: Path) -> None:
     schedule = {"epochs": 2, "select": "last"}

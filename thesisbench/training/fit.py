@@ -45,7 +45,7 @@ from thesisbench.training.single_values import single_value
 from thesisbench.training.start import start_from
 from thesisbench.weights.load import loaded_weights
 
-_OURS = ("num_workers", "compile", "max_per_device_batch", "precision")
+_OURS = ("num_workers", "compile", "channels_last", "max_per_device_batch", "precision")
 
 
 def run_fit(context: StepContext) -> StepResult:
@@ -60,6 +60,8 @@ def run_fit(context: StepContext) -> StepResult:
     network, replaced = build_network(config)
     check_declared(config, network)
     start_from(context, network)
+    if config["trainer"].get("channels_last"):
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     data = context.dataset()
     task = make(config["task"])(network, **_parts(config))
     keep = _keeper(context, schedule)
@@ -207,13 +209,15 @@ def _describe(context: StepContext, network: Any, data: Any, replaced: dict[str,
 
 
 def _shared_out(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What the record says of parts of batches and of the compiler, where there were any."""
+    """What the record says of how a fit was executed, where it was not plainly."""
     batching = Batching.of(config)
     facts: dict[str, Any] = {}
     if batching.parts > 1:
         facts["batching"] = {**asdict(batching), "per_device": batching.per_device}
     if config["trainer"].get("compile"):
         facts["compiled"] = True
+    if config["trainer"].get("channels_last"):
+        facts["channels_last"] = True
     return facts
 
 
