@@ -1,6 +1,7 @@
 """Fixup: what starts at zero, what everything starts from, its blocks, and WeightAlign in it."""
 
 import math
+from functools import partial
 
 import pytest
 import timm
@@ -14,6 +15,7 @@ from thesisbench.layers.border import convert_border
 from thesisbench.layers.fixup import Fixup
 from thesisbench.layers.norms import ReplaceNorms
 from thesisbench.layers.reparameterize import ReparameterizeWeights, fold
+from thesisbench.tasks.classification import ClassificationTask
 
 KINDS = [None, "align", "weight_norm", "standardised"]
 
@@ -198,6 +200,25 @@ def test_bagnets_have_blocks_of_torchvision_too():
     )
     assert branches == 2
     assert network(torch.randn(1, 3, 21, 21)).shape == (1, 1000)
+
+
+@pytest.mark.parametrize("rate", [0.1, 1.0])
+def test_scalars_learn_at_a_rate_of_their_own(rate: float) -> None:
+    network, _ = _fixed(torchvision.models.resnet18(num_classes=3), scalar_rate=rate)
+    task = ClassificationTask(network, optimizer=partial(torch.optim.SGD, lr=2.0))
+    optimizer = task.configure_optimizers()
+    before = {name: p.detach().clone() for name, p in network.named_parameters()}
+    for parameter in network.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    moved = {name: before[name] - p for name, p in network.named_parameters()}
+    scalars = {name for name, p in before.items() if p.numel() == 1}
+    assert len(scalars) == 8 * 5 + 2, "four biases and a multiplier a block, stem, classifier"
+    for name, step in moved.items():
+        wanted = 2.0 * (rate if name in scalars else 1.0)
+        torch.testing.assert_close(step, torch.full_like(step, wanted))
+    with pytest.raises(ValueError, match=r"scalar_rate=0\.0 must be above 0"):
+        Fixup(scalar_rate=0.0)
 
 
 def test_networks_it_is_not_for_are_refused():

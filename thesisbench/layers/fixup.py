@@ -13,9 +13,10 @@ have no gamma, with the multiplier 0.
 
 *Deviations*. As in the released code, He's n counts the weights of an input channel (`fan="out"`;
 "in": those of a filter, as the thesis has it), the stem has one bias behind its convolution, the
-classifier one before it, and a projected shortcut takes the bias of the first convolution; all
-parameters learn at one rate (released: scalars at a tenth of it on CIFAR). Convolutions have no
-biases of channels.
+classifier one before it, and a projected shortcut takes the bias of the first convolution.
+Convolutions have no biases of channels. Scalars learn at `scalar_rate` times the learning rate: the
+released code's tenth in `init=fixup`; at 1 a scalar, on which all positions of a map pull, can
+leave a network dead.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ class ScalarBias(nn.Module):
     """One learned number added everywhere; it starts at 0."""
 
     batch_free = True
+
+    rates: dict[str, float]
 
     def __init__(self) -> None:
         super().__init__()
@@ -111,21 +114,24 @@ class Fixup:
     The keys of its convolutions and its classifier stay; their biases of channels go.
 
     Args:
+        scalar_rate: by what the learning rate of biases and multipliers is multiplied.
         zero: what starts at 0 in the last convolution of a branch with WeightAlign or weight
             normalisation: gamma, or the multiplier of the branch.
         fan: out, as the released code, or in.
 
     Raises:
-        ValueError: an unknown word.
+        ValueError: an unknown word, or a rate that is not above 0.
     """
 
     batch_free = True
 
-    def __init__(self, *, zero: Zero = "gamma", fan: Fan = "out") -> None:
+    def __init__(self, *, scalar_rate: float = 1.0, zero: Zero = "gamma", fan: Fan = "out") -> None:
+        if not scalar_rate > 0:
+            raise ValueError(f"scalar_rate={scalar_rate} must be above 0")
         if zero not in get_args(Zero):
             raise ValueError(f"unknown zero {zero!r}; valid: gamma, multiplier")
         check_fan(fan)
-        self.zero, self.fan = zero, fan
+        self.scalar_rate, self.zero, self.fan = scalar_rate, zero, fan
 
     @torch.no_grad()
     def __call__(self, network: nn.Module) -> int:
@@ -143,9 +149,12 @@ class Fixup:
         for block in blocks.values():
             self._convert(block, len(blocks))
         for stem in _stem_places(network):
-            setattr(network, stem, ScalarBias().to(classifier.weight))
+            bias = ScalarBias().to(classifier.weight)
+            bias.rates = {"shift": self.scalar_rate}
+            setattr(network, stem, bias)
         classifier.__class__ = ShiftedLinear
         classifier.shift = nn.Parameter(classifier.weight.new_zeros(1))
+        classifier.rates = {"shift": self.scalar_rate}
         for part in (classifier.weight, classifier.bias):
             if part is not None:
                 nn.init.zeros_(part)
@@ -158,6 +167,7 @@ class Fixup:
         for name in block.scalars:
             setattr(block, name, nn.Parameter(kernel.new_zeros(1)))
         block.multiplier = nn.Parameter(kernel.new_ones(1))
+        block.rates = dict.fromkeys((*block.scalars, "multiplier"), self.scalar_rate)
         convs = [block.get_submodule(f"conv{i}") for i in range(1, int(block.last[-1]) + 1)]
         for conv in convs[:-1]:
             self._start(conv, branches ** (-1 / (2 * len(convs) - 2)))

@@ -29,21 +29,29 @@ def extra_losses(network: nn.Module) -> dict[str, Tensor]:
     return total
 
 
-def decay_groups(network: nn.Module) -> list[Any]:
-    """Parameters as an optimiser takes them: those without weight decay in a group of their own.
+def parameter_groups(network: nn.Module) -> list[Any]:
+    """Parameters as an optimiser takes them: those that learn otherwise in groups of their own.
 
-    A module names them in its attribute `undecayed`; where none does, it is a plain list.
+    A module names its parameters without weight decay in its attribute `undecayed`, and those that
+    learn at a rate of their own in `rates`: name -> by what the learning rate is multiplied, which
+    becomes `rate` of the group. Where no module does, it is a plain list.
     """
-    named = dict(network.named_parameters())
-    free = set()
-    for name, module in network.named_modules():
-        parts: tuple[str, ...] = getattr(module, "undecayed", ())
-        free |= {f"{name}.{part}" if name else part for part in parts}
-    without = [named[name] for name in named if name in free]
-    if not without:
-        return list(named.values())
-    others = [named[name] for name in named if name not in free]
-    return [{"params": others}, {"params": without, "weight_decay": 0.0}]
+    undecayed: set[str] = set()
+    rates: dict[str, float] = {}
+    for prefix, module in network.named_modules():
+        start = f"{prefix}." if prefix else ""
+        undecayed |= {start + name for name in getattr(module, "undecayed", ())}
+        rates |= {start + name: rate for name, rate in getattr(module, "rates", {}).items()}
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {(1.0, True): []}
+    for name, parameter in network.named_parameters():
+        kind = (rates.get(name, 1.0), name not in undecayed)
+        groups.setdefault(kind, []).append(parameter)
+    if len(groups) == 1:
+        return groups[1.0, True]
+    return [
+        {"params": group, "rate": rate, **({} if decays else {"weight_decay": 0.0})}
+        for (rate, decays), group in groups.items()
+    ]
 
 
 class Task(LightningModule, ABC):
@@ -72,7 +80,9 @@ class Task(LightningModule, ABC):
     def configure_optimizers(self) -> Any:
         """The optimiser and, where there is one, its schedule."""
         assert self._optimizer is not None, "a task without an optimiser cannot be trained"
-        optimizer = self._optimizer(decay_groups(self.network))
+        optimizer = self._optimizer(parameter_groups(self.network))
+        for group in optimizer.param_groups:
+            group["lr"] *= group.get("rate", 1.0)
         if self._scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": self._scheduler(optimizer)}

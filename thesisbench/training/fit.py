@@ -61,7 +61,7 @@ def run_fit(context: StepContext) -> StepResult:
     check_declared(config, network)
     start_from(context, network)
     if config["trainer"].get("channels_last"):
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.to(memory_format=torch.channels_last)
     data = context.dataset()
     task = make(config["task"])(network, **_parts(config))
     keep = _keeper(context, schedule)
