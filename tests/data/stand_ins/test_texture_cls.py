@@ -85,6 +85,28 @@ def test_colour_and_brightness_tell_nothing():
     assert (by_class.std(0) < 1.6 * standard_error).all()
 
 
+def test_a_tint_colours_the_blob_by_its_class_and_changes_nothing_else():
+    labels = torch.arange(1600) % 8
+    drawn = {}
+    for tint in (0.0, 0.2):
+        make = Textures(classes=8, side=32, difficulty=0.5, tint=tint)
+        drawn[tint] = make.render(labels, torch.Generator().manual_seed(3))
+    tinted = (drawn[0.2] - drawn[0.0]).double()
+    assert tinted[..., 0, 0].abs().max() < 0.01, "the corner is background"
+    centre = tinted[..., 15:17, 15:17].mean((2, 3))
+    assert centre.sum(1).abs().max() < 1e-5, "a hue: as bright as before"
+    for label in range(8):
+        angles = [2 * math.pi * (label / 8 + k / 3) for k in range(3)]
+        # The hue strays by half a radian (one standard deviation): the mean shrinks by exp(-1/8).
+        wanted = [0.2 * math.exp(-1 / 8) * math.cos(angle) for angle in angles]
+        assert centre[labels == label].mean(0).tolist() == pytest.approx(wanted, abs=0.02)
+    plain = texture_cls_splits(**SMALL)
+    same = texture_cls_splits(**SMALL, tint=0.0)
+    assert all(torch.equal(plain[name][0], same[name][0]) for name in plain)
+    with pytest.raises(UserError, match=r"tint=-0\.1 must be at least 0"):
+        texture_cls_splits(data_seed=0, tint=-0.1)
+
+
 def test_difficulty_adds_noise():
     def roughness(difficulty):
         images, _ = Textures(classes=16, side=32, difficulty=difficulty)(64, seed=1)

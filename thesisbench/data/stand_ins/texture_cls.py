@@ -3,8 +3,8 @@
 Stands in for CIFAR-100 and ImageNet in Zhao, chapter 3 (Tables 3.1 to 3.5, Figure 3.4). A class is
 an orientation and a frequency, from 0.15 to 0.45 cycles a pixel: the higher ones lie above what an
 image of half the side can hold. The texture fills a random blob on a smooth background; the number
-of lobes of the blob tells a quarter of the classes, so that there is a coarse cue too. Colours,
-place, size and phase are random and tell nothing.
+of lobes of the blob tells a quarter of the classes, so that there is a coarse cue too. Place, size
+and phase are random and tell nothing, colours only where `tint` asks for it (Liu, chapter 5).
 
 *Deviations*. A stand-in: its numbers serve claims and are not compared with the thesis's.
 """
@@ -53,6 +53,7 @@ def texture_cls_splits(
     n_test: int = 2000,
     difficulty: float = 1.0,
     reach: int = 8,
+    tint: float = 0.0,
     style: Style | None = None,
 ) -> dict[str, Split]:
     """The stand-in's splits, classes in turn.
@@ -66,6 +67,8 @@ def texture_cls_splits(
         difficulty: 0 for clean textures of full contrast; noise, and how far orientation and
             frequency stray from the class's, grow with it.
         reach: pixels by which wide images are larger, which a window can be shifted by.
+        tint: by how much the colour of a blob, too, tells its class, roughly: an easy cue, as
+            photographs have them, by which networks without normalisation leave chance.
         style: changes the finished images of every split (values from 0 to 1), such as to another
             domain; None for none.
 
@@ -76,12 +79,12 @@ def texture_cls_splits(
     Raises:
         UserError: an odd reach, numbers below their least, or too many or an odd number of classes.
     """
-    _check(classes, (n_train, n_test), n_val, difficulty, reach)
+    _check(classes, (n_train, n_test), n_val, (difficulty, tint), reach)
     counts = {"train": n_train, "val": n_val, "wide": n_test}
     splits: dict[str, Split] = {}
     for number, (name, count) in enumerate(counts.items()):
         side = SIDE + reach if name == "wide" else SIDE
-        make = Textures(classes=classes, side=side, difficulty=difficulty, style=style)
+        make = Textures(classes=classes, side=side, difficulty=difficulty, tint=tint, style=style)
         if count:
             splits[name] = make(count, seed=mix(data_seed, number))
     wide, labels = splits["wide"]
@@ -95,13 +98,20 @@ class Textures:
 
     Args:
         classes: number of them. side: of the images.
-        difficulty: as above. style: as above.
+        difficulty, tint, style: as above.
     """
 
     def __init__(
-        self, *, classes: int, side: int, difficulty: float, style: Style | None = None
+        self,
+        *,
+        classes: int,
+        side: int,
+        difficulty: float,
+        tint: float = 0.0,
+        style: Style | None = None,
     ) -> None:
-        self.classes, self.side, self.difficulty, self.style = classes, side, difficulty, style
+        self.classes, self.side, self.difficulty = classes, side, difficulty
+        self.tint, self.style = tint, style
         self.textures = class_textures(classes)
 
     def __call__(self, n: int, *, seed: int) -> Split:
@@ -143,6 +153,11 @@ class Textures:
         slope = _slopes(self.side, drawn(2, low=-0.2, high=0.2))
         figure = blob[:, None] * (ink[:, :, None, None] * wave[:, None] + 0.1)
         noise = 0.16 * hard * torch.randn(n, 3, self.side, self.side, generator=generator)
+        if self.tint:
+            turn = 2 * math.pi * labels / self.classes + 0.5 * torch.randn(n, generator=generator)
+            thirds = 2 * math.pi / 3 * torch.arange(3)
+            colour = self.tint * (turn[:, None] + thirds).cos()
+            figure = figure + blob[:, None] * colour[:, :, None, None]
         return ground[:, :, None, None] + slope[:, None] + figure + noise
 
 
@@ -177,13 +192,14 @@ def _slopes(side: int, slope: Float[Tensor, "n 2"]) -> Float[Tensor, "n h w"]:
 
 
 def _check(
-    classes: int, needed: tuple[int, int], n_val: int, difficulty: float, reach: int
+    classes: int, needed: tuple[int, int], n_val: int, cues: tuple[float, float], reach: int
 ) -> None:
     if not 4 <= classes <= 40 or classes % 2:
         raise UserError(f"classes={classes} must be an even number from 4 to 40")
     if min(needed) < 1 or n_val < 0:
         raise UserError("n_train and n_test must be at least 1, n_val at least 0")
-    if difficulty < 0:
-        raise UserError(f"difficulty={difficulty} must be at least 0")
+    for name, value in zip(("difficulty", "tint"), cues, strict=True):
+        if value < 0:
+            raise UserError(f"{name}={value} must be at least 0")
     if reach < 0 or reach % 2:
         raise UserError(f"reach={reach} must be an even number of pixels: half of it on each side")

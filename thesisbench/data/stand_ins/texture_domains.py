@@ -54,6 +54,7 @@ def texture_domains_splits(
     n_val: int = 0,
     n_test: int = 500,
     difficulty: float = 1.0,
+    tint: float = 0.0,
 ) -> dict[str, Split]:
     """The splits train, val (if any) and test of a domain.
 
@@ -65,6 +66,7 @@ def texture_domains_splits(
         n_val: validation images; no such split when 0.
         n_test: test images.
         difficulty: of the textures, see `texture_cls_splits`.
+        tint: of the blobs.
 
     Raises:
         UserError: an unknown domain, or what `texture_cls_splits` does not take.
@@ -78,6 +80,7 @@ def texture_domains_splits(
         n_val=n_val,
         n_test=n_test,
         difficulty=difficulty,
+        tint=tint,
         reach=0,
         style=DOMAINS[domain],
     )
